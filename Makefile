@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front for meson and ninja; `make help` prints the lines with two hashes.
+BUILD        ?= build
+PREFIX       ?= /usr/local
+DESTDIR      ?=
+FUZZ_SECONDS ?= 60
+
+# clang's libFuzzer and both sanitizers; gcc's sanitizers; and what a release would be.
+MESON_FUZZ    = CC=clang meson setup -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dc_args=-fsanitize=fuzzer-no-link
+MESON_ASAN    = meson setup -Db_sanitize=address,undefined
+MESON_BENCH   = meson setup -Dbuildtype=release -Dfaults=false
+PEERS         = tests/node/node_modules/.package-lock.json
+
+# A sanitizer's finding ends the program, so that no test passes over it.
+export ASAN_OPTIONS  ?= detect_leaks=1:abort_on_error=0:strict_string_checks=1
+export LSAN_OPTIONS  ?= suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
+
+.PHONY: all
+all: $(BUILD)/build.ninja ## build build/lockstep (the default)
+	@ninja -C $(BUILD)
+
+.PHONY: deps
+deps: ## install the Debian packages that are missing (tools/packages.txt)
+	@tools/deps
+
+.PHONY: demo
+demo: deps ## install, build, and watch five replicas migrate a service together
+	@$(MAKE) --no-print-directory all
+	@tools/demo --lockstep $(BUILD)/lockstep
+
+.PHONY: test
+test: deps ## everything: install, build, all tests on real servers, sanitizers, fuzzing, checks
+	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS)
+	@LOCKSTEP=$(CURDIR)/$(BUILD)/lockstep LOCKSTEP_BUILD=$(BUILD) LOCKSTEP_ASAN_BUILD=build-asan \
+	    LOCKSTEP_FUZZ_BUILD=build-fuzz LOCKSTEP_FUZZ_SECONDS=10 tests/run-all
+
+.PHONY: soak
+soak: deps ## the long way: long races, the whole crash matrix, the whole suite under sanitizers
+	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS)
+	@LOCKSTEP_SOAK=1 LOCKSTEP=$(CURDIR)/$(BUILD)/lockstep LOCKSTEP_BUILD=$(BUILD) \
+	    LOCKSTEP_ASAN_BUILD=build-asan LOCKSTEP_FUZZ_BUILD=build-fuzz \
+	    LOCKSTEP_FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-all
+
+.PHONY: fuzz
+fuzz: deps ## fuzz each target for FUZZ_SECONDS (60)
+	@$(MAKE) --no-print-directory build-fuzz
+	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
+
+.PHONY: check
+check: deps ## format, layers, headers, static analysis; runs nothing
+	@$(MAKE) --no-print-directory all
+	@tools/check $(BUILD)
+
+.PHONY: bench
+bench: deps ## measure against psql, sqlite3 and dbmate; rewrites docs/benchmarks.md
+	@$(MAKE) --no-print-directory build-bench $(PEERS)
+	@tests/bench/bench.py --lockstep build-bench/lockstep
+
+.PHONY: install
+install: all ## install to DESTDIR, PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/lockstep $(DESTDIR)$(PREFIX)/bin/lockstep
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD) build-asan build-fuzz build-bench
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+.PHONY: build-asan build-fuzz build-bench
+build-asan: build-asan/build.ninja
+	@ninja -C $@
+build-fuzz: build-fuzz/build.ninja
+	@ninja -C $@ fuzz-targets
+build-bench: build-bench/build.ninja
+	@ninja -C $@ lockstep
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD)
+build-asan/build.ninja:
+	@$(MESON_ASAN) build-asan
+build-fuzz/build.ninja:
+	@$(MESON_FUZZ) build-fuzz
+build-bench/build.ninja:
+	@$(MESON_BENCH) build-bench
+
+# Other people's tools, from a lock file. Where the registry cannot be reached, what compares with
+# them is skipped by name.
+$(PEERS): tests/node/package-lock.json
+	@cd tests/node && npm ci --no-fund --no-audit --loglevel=error >/dev/null || \
+	    echo "tests/node: npm ci failed; comparisons with other tools are skipped" >&2

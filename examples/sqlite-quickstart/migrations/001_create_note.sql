@@ -1,0 +1,5 @@
+CREATE TABLE note (
+    id         INTEGER PRIMARY KEY,
+    body       TEXT NOT NULL,
+    created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+);

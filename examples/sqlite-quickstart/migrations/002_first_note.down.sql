@@ -1,0 +1,1 @@
+DELETE FROM note WHERE body = 'The schema was ready before the service was.';

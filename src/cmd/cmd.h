@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Commands: one row of the command table each (commands.c), one file each or a few. A command reads
+ * its settings, asks the floors below, prints results to stdout (text tables or one JSON object),
+ * and returns an exit status or fills the Error. Only this floor writes to stdout.
+ */
+
+#include "conf/database.h"
+#include "conf/settings.h"
+#include "core/log.h"
+#include "run/run.h"
+
+typedef struct Cli Cli;
+
+/* Options of a command that are no settings. One name takes an argument everywhere or nowhere:
+ * options may stand before COMMAND, where it is not known yet (a test walks the table). */
+typedef struct CommandOption {
+    const char *flag; /* "check", "steps" */
+    const char *arg;  /* NULL = a switch */
+    const char *help;
+} CommandOption;
+
+typedef struct Command {
+    const char          *name, *alias; /* alias may be NULL */
+    const char          *group;        /* heading in help */
+    const char          *args;         /* "[OPTIONS] -- PROGRAM [ARG...]" */
+    const char          *summary;      /* one line */
+    const char          *details;      /* paragraphs for --help; may be NULL */
+    const char          *examples;     /* lines for --help; may be NULL */
+    const CommandOption *options;      /* ends with flag NULL; may be NULL */
+    const char          *settings;     /* groups of settings that matter to it; may be NULL */
+    int                  min_args, max_args; /* positional */
+    bool                 takes_program; /* the rest of the command line is a program */
+    bool                 loads_settings; /* by itself, when it sees fit, or not at all */
+    /* The exit status; with err set, the status is that of the error. */
+    int (*run)(Cli *cli, Error *err);
+} Command;
+
+extern const Command commands[]; /* ends with name NULL */
+const Command *command_find(Str name); /* by name or alias, NULL when there is none */
+
+/* What the command line says, before any setting is read (args.c). */
+typedef struct Invocation {
+    const Command *command; /* NULL = none was named */
+    bool           help, version;
+    FlagValues     flags;
+    char         **args;    /* positional arguments, NULL-terminated */
+    char         **program; /* NULL-terminated, NULL = none */
+    const char   **options; /* by index of command->options; NULL = not given, "" = switch */
+} Invocation;
+bool args_parse(Arena *arena, int argc, char *const *argv, Invocation *ret, Error *err) MUST_CHECK;
+
+struct Cli {
+    Arena       *arena;
+    Wait         wait;
+    char *const *environ_; /* as the process was started */
+    int64_t      started_ms;
+    Settings     settings;
+    Invocation   said;
+    bool         stdout_color;
+    bool         failure_told; /* on the log already: not told again */
+};
+
+/* main.c calls this: parse, load settings, set up the log, dispatch. Exit status. */
+int cli_main(int argc, char **argv, char **environ_);
+/* Settings, log, fault points. Commands with `loads_settings` call it themselves. */
+bool cli_load_settings(Cli *cli, Error *err) MUST_CHECK;
+/* Log options as the settings say, with a tap for events (NULL = none). */
+LogOptions  cli_log_options(const Cli *cli);
+const char *cli_option(const Cli *cli, const char *flag); /* "" for a switch, NULL = not given */
+bool cli_option_i64(const Cli *cli, const char *flag, int64_t fallback, int64_t *ret, Error *err)
+    MUST_CHECK; /* a number of at least 1 */
+/* Text on the terminal and a yes; false where it is "no". `ret_asked` false: there is nobody to ask. */
+bool cli_confirm(const char *question, bool *ret_asked);
+
+/* ---- context.c: what most commands begin with ---- */
+
+bool cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err) MUST_CHECK;
+/* The directory of migrations is looked for, once; false in *ret_found: nothing to migrate here. */
+bool cli_find_source(Cli *cli, SourceOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
+/* Both, and all settings of a run. From here on signals arrive through the Wait. */
+bool cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
+bool cli_open_signals(Cli *cli, Error *err) MUST_CHECK;
+
+/* A look that changes nothing and leaves nothing behind. */
+typedef struct Look {
+    RunOptions options;
+    bool       found;  /* false: nothing to migrate here; database and survey were left alone */
+    bool       absent; /* an SQLite file that is not there yet: surveyed as an empty database */
+    Db        *db;     /* NULL when !found; db_close'd by look_close */
+    Survey    *survey; /* NULL when !found */
+} Look;
+bool look_open(Cli *cli, bool check_content, Look *ret, Error *err) MUST_CHECK;
+void look_close(Look *look);
+#define AUTO_LOOK CLEANUP(look_close) Look
+
+/* ---- background.c: beside a run, probes are answered, events posted, progress drawn ---- */
+
+typedef struct Background Background;
+bool background_start(Cli *cli, RunOptions *options, bool serve_health, Background **ret,
+                      Error *err) MUST_CHECK;
+void background_stop(Background *b); /* NULL is fine; the health port is free afterwards */
+
+/* ---- help.c, completion.c ---- */
+
+void help_overview(StrBuf *out, bool color);
+void help_command(StrBuf *out, const Command *command, bool color);
+void help_settings(StrBuf *out, bool color);
+void help_version(Arena *arena, StrBuf *out);
+/* "bash", "zsh", "fish"; false for any other. */
+bool completion_write(StrBuf *out, const char *shell);
+
+/* ---- the commands ---- */
+
+int cmd_run(Cli *cli, Error *err);
+int cmd_migrate(Cli *cli, Error *err);
+int cmd_plan(Cli *cli, Error *err);
+int cmd_status(Cli *cli, Error *err);
+int cmd_rollback(Cli *cli, Error *err);
+int cmd_wait(Cli *cli, Error *err);
+int cmd_history(Cli *cli, Error *err);
+int cmd_detect(Cli *cli, Error *err);
+int cmd_new(Cli *cli, Error *err);
+int cmd_baseline(Cli *cli, Error *err);
+int cmd_repair(Cli *cli, Error *err);
+int cmd_backup(Cli *cli, Error *err);
+int cmd_restore(Cli *cli, Error *err);
+int cmd_help(Cli *cli, Error *err);
+int cmd_version(Cli *cli, Error *err);
+int cmd_completion(Cli *cli, Error *err);
+
+/* backup.c: of the database to `target` (a file, or a directory with a slash at its end, or NULL:
+ * the current directory). *ret_path is where it went. */
+bool backup_make(Cli *cli, const RunOptions *options, const char *target, char **ret_path,
+                 Error *err) MUST_CHECK;

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one table of commands: dispatch, help, completion and suggestions read it. */
+
+#include "cmd/cmd.h"
+
+#include "core/banned.h"
+
+#define OPTION_JSON                                                                                \
+    {                                                                                              \
+        "json", NULL, "Print one JSON object instead of text."                                     \
+    }
+#define OPTION_YES                                                                                 \
+    {                                                                                              \
+        "yes", NULL, "Do not ask first."                                                           \
+    }
+#define OPTIONS_END                                                                                \
+    {                                                                                              \
+        NULL, NULL, NULL                                                                           \
+    }
+
+static const CommandOption migrate_options[] = {
+    {"dry-run", NULL, "Change nothing: show what would be done, as `lockstep plan` does."},
+    {"json", NULL, "With --dry-run: print one JSON object instead of text."},
+    OPTIONS_END,
+};
+
+static const CommandOption json_only[] = {
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const CommandOption status_options[] = {
+    {"check", NULL, "Let the exit status tell: 0 up to date, 3 something is pending, 6 an applied "
+                    "file was changed or is missing, 1 a migration failed."},
+    {"all", NULL, "List every applied migration, not just the newest."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const CommandOption rollback_options[] = {
+    {"steps", "N", "How many migrations to undo, newest first (default: 1)."},
+    {"to", "VERSION", "Undo everything after VERSION, which stays; `0` undoes everything."},
+    OPTIONS_END,
+};
+
+static const CommandOption wait_options[] = {
+    {"for", "database|schema", "What to wait for: the database answers (the default), or nothing "
+                               "is pending."},
+    OPTIONS_END,
+};
+
+static const CommandOption history_options[] = {
+    {"limit", "N", "How many runs to show (default: 20)."},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
+static const CommandOption yes_only[] = {
+    OPTION_YES,
+    OPTIONS_END,
+};
+
+const Command commands[] = {
+    {
+        .name = "run",
+        .group = "Deploy",
+        .args = "[OPTIONS] -- PROGRAM [ARG...]",
+        .summary = "Migrate once across all replicas, then become PROGRAM.",
+        .details =
+            "For container entrypoints. However many replicas start at once, one of them applies "
+            "what is pending and the others wait for it; then each becomes PROGRAM by exec, with "
+            "the same process id, so that signals and the exit status are PROGRAM's own. With "
+            "nothing to do it costs one connection.\n\n"
+            "LOCKSTEP_DATABASE_URL is for migrating only: it is taken out of PROGRAM's "
+            "environment, so that the service can run with a weaker role.\n\n"
+            "When the migration fails PROGRAM is not started, unless --on-failure continue says "
+            "so.",
+        .examples = "lockstep run -- node server.js\n"
+                    "lockstep run --wait 2m --health 8080 -- gunicorn app:app\n"
+                    "ENTRYPOINT [\"/usr/local/bin/lockstep\", \"run\", \"--\"]   in a Dockerfile",
+        .settings = "*",
+        .takes_program = true,
+        .loads_settings = true,
+        .run = cmd_run,
+    },
+    {
+        .name = "migrate",
+        .alias = "up",
+        .group = "Deploy",
+        .args = "[OPTIONS]",
+        .summary = "Apply what is pending, once, and exit.",
+        .details = "For release phases, pre-deploy jobs, init containers and CI steps. Safe to "
+                   "start several times at once: one process applies, the others wait and share "
+                   "its outcome. A migration that failed half-way is resumed at the statement that "
+                   "failed.",
+        .examples = "lockstep migrate\n"
+                    "lockstep migrate --dir db/migrations --url sqlite:app.db\n"
+                    "lockstep migrate --dry-run",
+        .options = migrate_options,
+        .settings = "*",
+        .run = cmd_migrate,
+    },
+    {
+        .name = "wait",
+        .group = "Deploy",
+        .args = "[--for database|schema]",
+        .summary = "Block until the database answers, or the schema is up to date.",
+        .details = "Waits for as long as --wait says. Exit status 4 when the database did not "
+                   "answer in time, 3 when the schema was not up to date in time.",
+        .examples = "lockstep wait\n"
+                    "lockstep wait --for schema --wait 5m",
+        .options = wait_options,
+        .settings = "database",
+        .run = cmd_wait,
+    },
+    {
+        .name = "status",
+        .group = "Look",
+        .args = "[OPTIONS]",
+        .summary = "What is applied, pending, changed, missing, failed, ahead.",
+        .details = "Changes nothing and needs no more than the right to read.",
+        .examples = "lockstep status\n"
+                    "lockstep status --check || echo 'not up to date'\n"
+                    "lockstep status --json",
+        .options = status_options,
+        .settings = "database",
+        .run = cmd_status,
+    },
+    {
+        .name = "plan",
+        .group = "Look",
+        .args = "[OPTIONS]",
+        .summary = "What `migrate` would do now, statement by statement.",
+        .details = "Changes nothing. Shows each pending file, its statements, and what is "
+                   "committed together.",
+        .examples = "lockstep plan\n"
+                    "lockstep plan --json",
+        .options = json_only,
+        .settings = "database",
+        .run = cmd_plan,
+    },
+    {
+        .name = "history",
+        .group = "Look",
+        .args = "[OPTIONS]",
+        .summary = "Past runs: who, when, what, how long, outcome.",
+        .examples = "lockstep history\n"
+                    "lockstep history --limit 5 --json",
+        .options = history_options,
+        .settings = "database",
+        .run = cmd_history,
+    },
+    {
+        .name = "detect",
+        .group = "Look",
+        .args = "[OPTIONS]",
+        .summary = "Which migrations and which database were found, and why.",
+        .details = "Connects to nothing and shows no secret.",
+        .examples = "lockstep detect",
+        .options = json_only,
+        .settings = "database",
+        .run = cmd_detect,
+    },
+    {
+        .name = "new",
+        .group = "Change",
+        .args = "NAME",
+        .summary = "Create the next migration in the directory's own format.",
+        .details = "Prints the path of each file that it wrote.",
+        .examples = "lockstep new add_email_to_users\n"
+                    "lockstep new --dir db/migrations --format dbmate create_users",
+        .settings = "database",
+        .min_args = 1,
+        .max_args = 1,
+        .run = cmd_new,
+    },
+    {
+        .name = "rollback",
+        .group = "Change",
+        .args = "[--steps N | --to VERSION]",
+        .summary = "Undo migrations, newest first (one, unless told otherwise).",
+        .details = "Runs the down part of each migration. Nothing is undone when one of them has "
+                   "none.",
+        .examples = "lockstep rollback\n"
+                    "lockstep rollback --steps 3\n"
+                    "lockstep rollback --to 20240101000000",
+        .options = rollback_options,
+        .settings = "database",
+        .run = cmd_rollback,
+    },
+    {
+        .name = "baseline",
+        .group = "Change",
+        .args = "VERSION",
+        .summary = "Mark everything up to VERSION as applied without running it.",
+        .details = "Adopts a database whose schema was made by other means.",
+        .examples = "lockstep baseline 20240101000000",
+        .settings = "database",
+        .min_args = 1,
+        .max_args = 1,
+        .run = cmd_baseline,
+    },
+    {
+        .name = "repair",
+        .group = "Change",
+        .args = "[--yes]",
+        .summary = "Explain and clear what a failed or edited migration left behind.",
+        .details = "Says what was found and what would be done about it, then asks. Without a "
+                   "terminal it needs --yes.",
+        .examples = "lockstep repair\n"
+                    "lockstep repair --yes",
+        .options = yes_only,
+        .settings = "database",
+        .run = cmd_repair,
+    },
+    {
+        .name = "backup",
+        .group = "Change",
+        .args = "[FILE]",
+        .summary = "Save the database through its own tools or API.",
+        .details = "PostgreSQL: pg_dump in its custom format. MySQL and MariaDB: mariadb-dump or "
+                   "mysqldump. SQLite: its backup API, while others go on. FILE may be a "
+                   "directory with a slash at its end; without it the file is made in the current "
+                   "directory. Prints the path.",
+        .examples = "lockstep backup\n"
+                    "lockstep backup backups/",
+        .settings = "database",
+        .max_args = 1,
+        .run = cmd_backup,
+    },
+    {
+        .name = "restore",
+        .group = "Change",
+        .args = "FILE [--yes]",
+        .summary = "Put a backup back.",
+        .details = "Replaces what the database holds now. Asks first on a terminal.",
+        .examples = "lockstep restore app-20240101000000.dump",
+        .options = yes_only,
+        .settings = "database",
+        .min_args = 1,
+        .max_args = 1,
+        .run = cmd_restore,
+    },
+    {
+        .name = "help",
+        .group = "Other",
+        .args = "[COMMAND]",
+        .summary = "Show help, also `help settings`.",
+        .max_args = 1,
+        .loads_settings = true,
+        .run = cmd_help,
+    },
+    {
+        .name = "version",
+        .group = "Other",
+        .args = "",
+        .summary = "Show the version and those of the libraries in use.",
+        .loads_settings = true,
+        .run = cmd_version,
+    },
+    {
+        .name = "completion",
+        .group = "Other",
+        .args = "bash|zsh|fish",
+        .summary = "Print a completion script for a shell.",
+        .examples = "lockstep completion bash > /etc/bash_completion.d/lockstep\n"
+                    "lockstep completion zsh > \"${fpath[1]}/_lockstep\"\n"
+                    "lockstep completion fish > ~/.config/fish/completions/lockstep.fish",
+        .min_args = 1,
+        .max_args = 1,
+        .loads_settings = true,
+        .run = cmd_completion,
+    },
+    {0},
+};

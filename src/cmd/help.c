@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Help and versions, printed from the tables of commands, settings and exit codes. */
+
+#include "cmd/cmd.h"
+#include "cmd/output.h"
+#include "conf/version.h"
+#include "core/version.h"
+#include "db/version.h"
+#include "sql/version.h"
+
+#include <string.h>
+
+#include "core/banned.h"
+
+enum { HELP_CEILING = 1 << 20, NAME_COLUMN = 2, TEXT_COLUMN = 14, OPTION_TEXT_COLUMN = 6 };
+
+static void
+add_heading(StrBuf *out, const char *text, bool color)
+{
+    strbuf_printf(out, "\n%s%s:%s\n", style_on(STYLE_BOLD, color), text, style_off(color));
+}
+
+static void
+add_row(StrBuf *out, const char *name, const char *text)
+{
+    size_t column = NAME_COLUMN + strlen(name);
+    strbuf_printf(out, "  %s", name);
+    if (column + 2 > TEXT_COLUMN) {
+        strbuf_addc(out, '\n');
+        column = 0;
+    }
+    output_wrap(out, text, column, TEXT_COLUMN);
+}
+
+/* Each group once, in the order of the table. */
+static bool
+is_first_of_group(const Command *command)
+{
+    for (const Command *c = commands; c != command; c++)
+        if (strcmp(c->group, command->group) == 0)
+            return false;
+    return true;
+}
+
+void
+help_overview(StrBuf *out, bool color)
+{
+    output_wrap(out, "lockstep runs database migrations when software is deployed: once, however "
+                     "many replicas start, for PostgreSQL, MySQL, MariaDB and SQLite.", 0, 0);
+    add_heading(out, "Usage", color);
+    strbuf_puts(out, "  lockstep COMMAND [OPTIONS] [ARGUMENTS]\n");
+    for (const Command *first = commands; first->name != NULL; first++) {
+        if (!is_first_of_group(first))
+            continue;
+        add_heading(out, first->group, color);
+        for (const Command *c = first; c->name != NULL; c++)
+            if (strcmp(c->group, first->group) == 0)
+                add_row(out, c->name, c->summary);
+    }
+    add_heading(out, "Options", color);
+    add_row(out, "-h, --help", "Show help; after a command, that command's own.");
+    add_row(out, "-V, --version", "Show the version and those of the libraries in use.");
+    add_row(out, "-q, --quiet", "Log warnings and errors only.");
+    add_row(out, "-v, --verbose", "Log details too.");
+    strbuf_puts(out, "\nStart with `lockstep detect`, then `lockstep plan`.\n"
+                     "`lockstep help settings` lists what every command takes.\n");
+}
+
+static void
+add_option(StrBuf *out, const char *flag, const char *arg, const char *help)
+{
+    strbuf_printf(out, "  --%s%s%s\n", flag, arg && *arg ? " " : "", arg ? arg : "");
+    output_wrap(out, help, 0, OPTION_TEXT_COLUMN);
+}
+
+static bool
+group_listed(const char *list, const char *group)
+{
+    if (list == NULL)
+        return false;
+    if (strcmp(list, "*") == 0)
+        return true;
+    size_t length = strlen(group);
+    for (const char *p = list; *p != '\0';) {
+        size_t word = strcspn(p, ",");
+        if (word == length && strncmp(p, group, word) == 0)
+            return true;
+        p += word + (p[word] == ',');
+    }
+    return false;
+}
+
+static void
+add_setting(StrBuf *out, const SettingRow *row)
+{
+    bool has_flag = row->flag && *row->flag;
+    bool has_variable = row->variable && *row->variable;
+    if (!has_flag)
+        strbuf_printf(out, "  %s\n", has_variable ? row->variable : row->key);
+    else
+        strbuf_printf(out, "  --%s%s%s%s%s\n", row->flag, row->arg && *row->arg ? " " : "",
+                      row->arg ? row->arg : "", has_variable ? "    " : "",
+                      has_variable ? row->variable : "");
+    SCRATCH_ARENA(arena);
+    StrBuf text = strbuf_new(arena, HELP_CEILING);
+    strbuf_puts(&text, row->help);
+    if (row->value && *row->value)
+        strbuf_printf(&text, " (default: %s)", row->value);
+    output_wrap(out, text.p, 0, OPTION_TEXT_COLUMN);
+}
+
+/* The settings of the groups in `list`, under a heading for each group. */
+static void
+add_settings(StrBuf *out, const char *list, bool color)
+{
+    for (size_t i = 0; i < SET_COUNT; i++) {
+        const char *group = setting_row((SettingId)i)->group;
+        bool first = group_listed(list, group);
+        for (size_t k = 0; k < i && first; k++)
+            first = strcmp(setting_row((SettingId)k)->group, group) != 0;
+        if (!first)
+            continue;
+        add_heading(out, group, color);
+        for (size_t k = i; k < SET_COUNT; k++) {
+            const SettingRow *row = setting_row((SettingId)k);
+            if (strcmp(row->group, group) == 0)
+                add_setting(out, row);
+        }
+    }
+}
+
+static void
+add_examples(StrBuf *out, const char *examples, bool color)
+{
+    add_heading(out, "Examples", color);
+    for (const char *p = examples; *p != '\0';) {
+        size_t length = strcspn(p, "\n");
+        strbuf_puts(out, "  ");
+        strbuf_add(out, (Str){p, length});
+        strbuf_addc(out, '\n');
+        p += length + (p[length] == '\n');
+    }
+}
+
+void
+help_command(StrBuf *out, const Command *command, bool color)
+{
+    output_wrap(out, command->summary, 0, 0);
+    add_heading(out, "Usage", color);
+    strbuf_printf(out, "  lockstep %s%s%s\n", command->name, *command->args ? " " : "",
+                  command->args);
+    if (command->alias)
+        strbuf_printf(out, "  `lockstep %s` is the same.\n", command->alias);
+    if (command->details) {
+        strbuf_addc(out, '\n');
+        output_wrap(out, command->details, 0, 0);
+    }
+    if (command->options) {
+        add_heading(out, "Options", color);
+        for (const CommandOption *o = command->options; o->flag != NULL; o++)
+            add_option(out, o->flag, o->arg, o->help);
+    }
+    if (command->settings)
+        add_settings(out, command->settings, color);
+    if (command->examples)
+        add_examples(out, command->examples, color);
+    if (command->settings)
+        strbuf_puts(out, "\n`lockstep help settings` lists every setting, its variable and file "
+                         "key.\n");
+}
+
+void
+help_settings(StrBuf *out, bool color)
+{
+    output_wrap(out, "Settings, strongest first: the option, the LOCKSTEP_* variable, a variable "
+                     "of other tools, lockstep.yaml, the default. Durations are `500ms`, `5s`, "
+                     "`10m`, `2h`; a bare number is seconds.", 0, 0);
+    add_settings(out, "*", color);
+    add_heading(out, "Names in lockstep.yaml", color);
+    for (size_t i = 0; i < SET_COUNT; i++) {
+        const SettingRow *row = setting_row((SettingId)i);
+        if (row->key && *row->key && !(row->flags & SETTING_NO_FILE))
+            strbuf_printf(out, "  %-20s --%s\n", row->key, row->flag ? row->flag : "");
+    }
+    add_heading(out, "Exit status", color);
+    for (size_t i = 0; i < ERROR_COUNT; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%d%s", error_code_status((ErrorCode)i),
+                 i == ERROR_SIGNALLED ? "+N" : "");
+        add_row(out, number, error_code_meaning((ErrorCode)i));
+    }
+}
+
+void
+help_version(Arena *arena, StrBuf *out)
+{
+    LibraryVersions libraries = {0};
+    core_libraries(arena, &libraries);
+    conf_libraries(arena, &libraries);
+    sql_libraries(arena, &libraries);
+    db_libraries(arena, &libraries);
+    strbuf_puts(out, "lockstep " LOCKSTEP_VERSION "\n");
+    for (size_t i = 0; i < libraries.n; i++)
+        strbuf_printf(out, "%s %s\n", libraries.p[i].name, libraries.p[i].version);
+}
+
+static int
+print(const StrBuf *out, Error *err)
+{
+    return output_write(strbuf_str(out), err) ? 0 : 1;
+}
+
+static bool
+unknown_topic(Cli *cli, const char *topic, Error *err)
+{
+    VEC(const char *) names = {0};
+    for (const Command *c = commands; c->name != NULL; c++)
+        *vec_push(cli->arena, &names) = c->name;
+    *vec_push(cli->arena, &names) = "settings";
+    *vec_push(cli->arena, &names) = NULL;
+    error_set(err, ERROR_USAGE, "there is no command '%s' to show help for", topic);
+    const char *nearest = str_nearest(str_of(topic), names.p);
+    if (nearest)
+        return error_hint(err, "Did you mean `lockstep help %s`?", nearest);
+    return error_hint(err, "`lockstep help` lists the commands.");
+}
+
+int
+cmd_help(Cli *cli, Error *err)
+{
+    StrBuf out = strbuf_new(cli->arena, HELP_CEILING);
+    const char *topic = cli->said.args[0];
+    const Command *command = topic ? command_find(str_of(topic)) : NULL;
+    if (command)
+        help_command(&out, command, cli->stdout_color);
+    else if (topic && strcmp(topic, "settings") == 0)
+        help_settings(&out, cli->stdout_color);
+    else if (topic)
+        return unknown_topic(cli, topic, err);
+    else
+        help_overview(&out, cli->stdout_color);
+    return print(&out, err);
+}
+
+int
+cmd_version(Cli *cli, Error *err)
+{
+    StrBuf out = strbuf_new(cli->arena, HELP_CEILING);
+    help_version(cli->arena, &out);
+    return print(&out, err);
+}

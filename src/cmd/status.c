@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `status`: what is applied, pending, changed, missing, failed, ahead. */
+
+#include "cmd/cmd.h"
+#include "cmd/output.h"
+
+#include <string.h>
+
+#include "core/banned.h"
+
+enum { APPLIED_SHOWN = 15 };
+
+typedef struct Row {
+    const char *version, *name, *state, *applied_at;
+    int64_t     duration_ms;
+    Style       style;
+} Row;
+
+static const char *
+version_of(const PlanItem *item)
+{
+    if (item->m && item->m->version)
+        return item->m->version;
+    return item->row ? item->row->version : NULL; /* NULL: repeatable */
+}
+
+static const char *
+name_of(const PlanItem *item)
+{
+    if (item->m && item->m->name && item->m->name[0])
+        return item->m->name;
+    return item->row && item->row->name ? item->row->name : "";
+}
+
+/* ---- JSON ---- */
+
+static json_t *
+json_item(Arena *arena, const PlanItem *item)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "version", output_json_text(arena, str_of(version_of(item))));
+    json_object_set_new(o, "name", output_json_text(arena, str_of(name_of(item))));
+    return o;
+}
+
+static json_t *
+json_applied(Arena *arena, const PlanItem *item)
+{
+    json_t *o = json_item(arena, item);
+    json_object_set_new(o, "applied_at",
+                        output_json_text(arena, str_of(item->row ? item->row->applied_at : NULL)));
+    json_object_set_new(o, "duration_ms", item->row && item->row->duration_ms >= 0
+                                              ? json_integer(item->row->duration_ms)
+                                              : json_null());
+    return o;
+}
+
+static json_t *
+json_with_file(Arena *arena, const PlanItem *item)
+{
+    json_t *o = json_item(arena, item);
+    json_object_set_new(o, "file", output_json_text(arena, str_of(item->m ? item->m->path : NULL)));
+    return o;
+}
+
+typedef json_t *JsonItem(Arena *arena, const PlanItem *item);
+
+static json_t *
+json_items(Arena *arena, const PlanItem *items, size_t count, JsonItem *make)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, make(arena, &items[i]));
+    return list;
+}
+
+static json_t *
+json_failed(Arena *arena, const Plan *plan)
+{
+    if (plan->failed == NULL)
+        return json_null();
+    PlanItem item = {.m = plan->failed_m, .row = plan->failed};
+    json_t *o = json_with_file(arena, &item);
+    json_object_set_new(o, "statements_done", json_integer(plan->failed->statements_done));
+    json_object_set_new(o, "run_id", output_json_text(arena, str_of(plan->failed->run_id)));
+    return o;
+}
+
+static json_t *
+json_status(Arena *arena, const Look *look)
+{
+    static const Plan nothing = {.state = PLAN_NONE};
+    const Plan *plan = look->survey ? &look->survey->plan : &nothing;
+    json_t *o = json_object();
+    json_object_set_new(o, "lockstep", json_string(LOCKSTEP_VERSION));
+    json_object_set_new(o, "database",
+                        look->found ? output_json_text(arena, str_of(look->options.url->display))
+                                    : json_null());
+    json_object_set_new(o, "tool", json_string(look->found ? "sql" : "none"));
+    json_object_set_new(o, "format", look->survey ? json_string(look->survey->source.format_name)
+                                                  : json_null());
+    json_object_set_new(o, "state", json_string(plan_state_name(plan->state)));
+    json_object_set_new(o, "applied",
+                        json_items(arena, plan->applied.p, plan->applied.n, json_applied));
+    json_object_set_new(o, "pending",
+                        json_items(arena, plan->pending.p, plan->pending.n, json_with_file));
+    json_object_set_new(o, "changed",
+                        json_items(arena, plan->changed.p, plan->changed.n, json_with_file));
+    json_object_set_new(o, "missing",
+                        json_items(arena, plan->missing.p, plan->missing.n, json_item));
+    json_object_set_new(o, "ahead", json_items(arena, plan->ahead.p, plan->ahead.n, json_item));
+    json_object_set_new(o, "failed", json_failed(arena, plan));
+    return o;
+}
+
+/* ---- text ---- */
+
+static void
+add_rows(Arena *arena, Table *table, const PlanItem *items, size_t from, size_t count,
+         const char *state)
+{
+    for (size_t i = from; i < count; i++) {
+        const LedgerRow *row = items[i].row;
+        const char *version = version_of(&items[i]);
+        table_add(table, str_of(version ? version : "(repeatable)"));
+        table_add(table, str_of(name_of(&items[i])));
+        table_add(table, str_of(state));
+        table_add(table, str_of(row ? row->applied_at : NULL));
+        table_add(table, row && row->duration_ms >= 0
+                             ? str_of(str_from_duration_ms(arena, row->duration_ms))
+                             : STR_ABSENT);
+    }
+}
+
+static void
+print_table(Cli *cli, const Plan *plan, StrBuf *out)
+{
+    static const char *const titles[] = {"VERSION", "NAME", "STATE", "APPLIED", "TOOK"};
+    Table table = table_new(cli->arena, "<<<<>", titles);
+    size_t skipped = 0;
+    if (!cli_option(cli, "all") && plan->applied.n > APPLIED_SHOWN)
+        skipped = plan->applied.n - APPLIED_SHOWN;
+    add_rows(cli->arena, &table, plan->missing.p, 0, plan->missing.n, "missing");
+    add_rows(cli->arena, &table, plan->applied.p, skipped, plan->applied.n, "applied");
+    add_rows(cli->arena, &table, plan->ahead.p, 0, plan->ahead.n, "ahead");
+    add_rows(cli->arena, &table, plan->changed.p, 0, plan->changed.n, "changed");
+    if (plan->failed) {
+        PlanItem item = {.m = plan->failed_m, .row = plan->failed};
+        add_rows(cli->arena, &table, &item, 0, 1, "failed");
+    }
+    for (size_t i = 0; i < plan->pending.n; i++)
+        if (plan->pending.p[i].row == NULL || plan->pending.p[i].row != plan->failed)
+            add_rows(cli->arena, &table, plan->pending.p, i, i + 1, "pending");
+    if (table.cells.n == 0)
+        return;
+    strbuf_addc(out, '\n');
+    table_print(&table, out, "  ", cli->stdout_color);
+    if (skipped)
+        strbuf_printf(out, "  (%zu earlier ones are applied too; --all lists them)\n", skipped);
+}
+
+/* What to do now, one sentence a finding, the gravest first. */
+static void
+print_next_step(const Plan *plan, StrBuf *out)
+{
+    strbuf_addc(out, '\n');
+    if (plan->failed)
+        strbuf_printf(out, "%s %s: correct it and run `lockstep migrate`, which resumes it, or see "
+                           "`lockstep repair`.\n",
+                      plan->failed->version ? plan->failed->version : "A repeatable migration",
+                      plan->failed->state == ROW_RUNNING ? "has begun and not ended" : "failed");
+    if (plan->changed.n)
+        strbuf_printf(out, "%zu changed since applied: put the file back, or accept it with "
+                           "`lockstep repair`.\n", plan->changed.n);
+    if (plan->missing.n)
+        strbuf_printf(out, "%zu applied here without a file: restore the file, or let "
+                           "`lockstep repair` forget it.\n", plan->missing.n);
+    if (plan->out_of_order.n)
+        strbuf_printf(out, "%zu pending below an applied version: renumber, or allow it with "
+                           "`--order any`.\n", plan->out_of_order.n);
+    if (plan->pending.n)
+        strbuf_printf(out, "%zu pending: run `lockstep migrate`.\n", plan->pending.n);
+    else if (plan->state == PLAN_AHEAD)
+        strbuf_puts(out, "The database is ahead of these files, as when an older image starts "
+                         "again.\n");
+    else if (plan->state == PLAN_CURRENT && !plan->changed.n && !plan->missing.n)
+        strbuf_puts(out, "Nothing to do.\n");
+}
+
+static void
+print_status(Cli *cli, const Look *look, StrBuf *out)
+{
+    if (!look->found) {
+        strbuf_puts(out, "There are no migrations here: no SQL directory was found.\n"
+                         "Name one with --dir, or begin with `lockstep new NAME`.\n");
+        return;
+    }
+    const Plan *plan = &look->survey->plan;
+    static const Style styles[] = {[PLAN_NONE] = STYLE_DIM,       [PLAN_EMPTY] = STYLE_YELLOW,
+                                   [PLAN_PENDING] = STYLE_YELLOW, [PLAN_CURRENT] = STYLE_GREEN,
+                                   [PLAN_AHEAD] = STYLE_GREEN,    [PLAN_FAILED] = STYLE_RED};
+    strbuf_printf(out, "Database   %s%s\n", look->options.url->display,
+                  look->absent ? " (not there yet)" : "");
+    strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,
+                  look->survey->source.format_name);
+    strbuf_printf(out, "State      %s%s%s: %zu applied, %zu pending\n",
+                  style_on(styles[plan->state], cli->stdout_color), plan_state_name(plan->state),
+                  style_off(cli->stdout_color), plan->applied.n, plan->pending.n);
+    print_table(cli, plan, out);
+    print_next_step(plan, out);
+}
+
+/* Contract 4: what was broken outweighs what has not been done yet. */
+static int
+status_code(const Plan *plan)
+{
+    if (plan->state == PLAN_FAILED)
+        return error_code_status(ERROR_FAILED);
+    if (plan->changed.n || plan->missing.n)
+        return error_code_status(ERROR_REFUSED);
+    if (plan->state == PLAN_EMPTY || plan->state == PLAN_PENDING)
+        return error_code_status(ERROR_NOT_CURRENT);
+    return 0;
+}
+
+int
+cmd_status(Cli *cli, Error *err)
+{
+    AUTO_LOOK look = {0};
+    if (!look_open(cli, true, &look, err))
+        return error_exit_status(err);
+    StrBuf out = strbuf_new(cli->arena, OUTPUT_CEILING);
+    bool written;
+    if (cli_option(cli, "json")) {
+        written = output_json(cli->arena, json_status(cli->arena, &look), err);
+    } else {
+        print_status(cli, &look, &out);
+        written = output_write(strbuf_str(&out), err);
+    }
+    if (!written)
+        return 1;
+    return cli_option(cli, "check") && look.survey ? status_code(&look.survey->plan) : 0;
+}

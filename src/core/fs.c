@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files with ceilings. */
+
+#include "core/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/banned.h"
+
+static void
+close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+#define AUTO_FD CLEANUP(close_fd) int
+
+static void
+close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+static FsKind
+kind_of(mode_t mode)
+{
+    return S_ISREG(mode) ? FS_FILE : S_ISDIR(mode) ? FS_DIR : S_ISLNK(mode) ? FS_LINK : FS_OTHER;
+}
+
+FsKind
+fs_kind(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? kind_of(st.st_mode) : FS_ABSENT;
+}
+
+bool
+fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *err)
+{
+    struct stat st;
+    AUTO_FD     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return error_set_errno(err, ERROR_USAGE, errno, "cannot read '%s'", path);
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, ERROR_USAGE, "cannot read '%s': it is a directory", path);
+    size_t expected = st.st_size > 0 ? (size_t)st.st_size : 0;
+    if (expected > ceiling)
+        return error_set(err, ERROR_USAGE, "'%s' is larger than %zu MiB", path, ceiling >> 20);
+    size_t size = expected + 1, n = 0;
+    char  *p = arena_alloc(arena, size + 1);
+    for (;;) {
+        if (n == size) {
+            if (n > ceiling)
+                return error_set(err, ERROR_USAGE, "'%s' is larger than %zu MiB", path,
+                                 ceiling >> 20);
+            size_t wider = size * 2 > ceiling + 1 ? ceiling + 1 : size * 2;
+            p = arena_grow(arena, p, size + 1, wider + 1);
+            size = wider;
+        }
+        ssize_t got = read(fd, p + n, size - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_set_errno(err, ERROR_USAGE, errno, "cannot read '%s'", path);
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    p[n] = 0;
+    *ret = (Str){p, n};
+    return true;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const FsEntry *)a)->name, ((const FsEntry *)b)->name);
+}
+
+static void
+look_at(int dirfd_, FsEntry *entry, unsigned char d_type)
+{
+    struct stat st;
+    entry->kind = d_type == DT_LNK ? FS_LINK : FS_ABSENT;
+    if (d_type == DT_UNKNOWN && fstatat(dirfd_, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        entry->kind = kind_of(st.st_mode);
+    if (fstatat(dirfd_, entry->name, &st, 0) != 0) {
+        entry->target_kind = FS_ABSENT;
+        if (entry->kind == FS_ABSENT)
+            entry->kind = FS_OTHER;
+        return;
+    }
+    entry->target_kind = kind_of(st.st_mode);
+    if (entry->kind != FS_LINK)
+        entry->kind = entry->target_kind;
+    entry->size = st.st_size;
+    entry->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+bool
+fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
+{
+    FsList list = {0};
+    CLEANUP(close_dir) DIR *d = opendir(dir);
+    if (!d)
+        return error_set_errno(err, ERROR_USAGE, errno, "cannot read the directory '%s'", dir);
+    for (;;) {
+        errno = 0;
+        struct dirent *e = readdir(d);
+        if (!e && errno)
+            return error_set_errno(err, ERROR_USAGE, errno, "cannot read the directory '%s'", dir);
+        if (!e)
+            break;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        FsEntry *entry = vec_push(arena, &list);
+        *entry = (FsEntry){.name = str_dup(arena, str_of(e->d_name))};
+        look_at(dirfd(d), entry, e->d_type);
+    }
+    if (list.n)
+        qsort(list.p, list.n, sizeof *list.p, by_name);
+    *ret = list;
+    return true;
+}
+
+static bool
+write_all(int fd, Str data)
+{
+    while (data.n) {
+        ssize_t n = write(fd, data.p, data.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data = str_sub(data, (size_t)n, data.n);
+    }
+    return true;
+}
+
+bool
+fs_write_atomic(const char *path, Str data, unsigned mode, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    char       *temp = str_printf(scratch, "%s.tmp.%ld", path, (long)getpid());
+    const char *slash = strrchr(path, '/');
+    char       *dir = slash ? str_dup(scratch, (Str){path, (size_t)(slash - path) + 1})
+                            : str_dup(scratch, STR("."));
+    AUTO_FD     fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+    if (fd < 0)
+        return error_set_errno(err, ERROR_FAILED, errno, "cannot write '%s'", path);
+    if (!write_all(fd, data) || fsync(fd) != 0 || rename(temp, path) != 0) {
+        int why = errno;
+        unlink(temp);
+        return error_set_errno(err, ERROR_FAILED, why, "cannot write '%s'", path);
+    }
+    AUTO_FD dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd >= 0)
+        (void)fsync(dir_fd); /* some file systems refuse it; the rename stands all the same */
+    return true;
+}
+
+bool
+fs_make_dirs(const char *path, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    char *copy = str_dup(scratch, str_of(path));
+    for (char *p = copy + 1;; p++) {
+        if (*p && *p != '/')
+            continue;
+        char kept = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) != 0 && (errno != EEXIST || fs_kind(copy) != FS_DIR))
+            return error_set_errno(err, ERROR_FAILED, errno, "cannot make the directory '%s'", copy);
+        if (!kept)
+            return true;
+        *p = kept;
+    }
+}
+
+char *
+fs_join(Arena *arena, const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    return str_printf(arena, "%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+}
+
+bool
+fs_is_inside(const char *dir, const char *path)
+{
+    char real_dir[PATH_MAX], real_path[PATH_MAX];
+    if (!realpath(dir, real_dir) || !realpath(path, real_path))
+        return false;
+    size_t n = strlen(real_dir);
+    if (strncmp(real_dir, real_path, n) != 0)
+        return false;
+    return n == 1 || real_path[n] == '/' || real_path[n] == 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one poll loop. Order of things in each turn: signals, tick, then the descriptor; so a busy
+ * descriptor starves neither a stop nor a heartbeat.
+ */
+
+#include "core/wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "core/clock.h"
+#include "core/banned.h"
+
+Wait
+wait_init(void)
+{
+    return (Wait){.signal_fd = -1, .side_fd = -1};
+}
+
+static const char *
+signal_name(int signo)
+{
+    switch (signo) {
+    case SIGTERM:
+        return "SIGTERM";
+    case SIGINT:
+        return "SIGINT";
+    case SIGHUP:
+        return "SIGHUP";
+    case SIGQUIT:
+        return "SIGQUIT";
+    default:
+        return "a signal";
+    }
+}
+
+static void
+read_signals(Wait *w)
+{
+    if (w->signal_fd < 0 || !w->read_signal)
+        return;
+    for (;;) {
+        struct pollfd p = {.fd = w->signal_fd, .events = POLLIN};
+        if (poll(&p, 1, 0) <= 0)
+            return;
+        int signo = w->read_signal(w->signal_fd);
+        if (signo && !w->signal_caught)
+            w->signal_caught = signo;
+    }
+}
+
+static bool
+stopped_by_signal(const Wait *w, Error *err)
+{
+    if (!w->signal_caught || w->cleaning)
+        return false;
+    error_set(err, ERROR_SIGNALLED, "ended by %s", signal_name(w->signal_caught));
+    err->signal = w->signal_caught;
+    return true;
+}
+
+static bool
+tick(Wait *w, Error *err)
+{
+    if (w->in_tick || w->cleaning || w->tick.every_ms <= 0 || clock_ms() < w->next_tick_ms)
+        return true;
+    w->in_tick = true;
+    bool ok = w->tick.call(w->tick.ctx, err);
+    w->in_tick = false;
+    w->next_tick_ms = clock_ms() + w->tick.every_ms;
+    return ok;
+}
+
+bool
+wait_check(Wait *w, Error *err)
+{
+    read_signals(w);
+    return !stopped_by_signal(w, err) && tick(w, err);
+}
+
+/* Milliseconds poll may sleep: to the deadline or the next tick, -1 = no limit. */
+static int
+patience(const Wait *w, int64_t deadline_ms, int64_t now)
+{
+    int64_t until = deadline_ms;
+    bool    ticks = w->tick.every_ms > 0 && !w->in_tick && !w->cleaning;
+    if (ticks && (until < 0 || w->next_tick_ms < until))
+        until = w->next_tick_ms;
+    if (until < 0)
+        return -1;
+    int64_t ms = until - now;
+    return ms <= 0 ? 0 : ms > 60000 ? 60000 : (int)ms;
+}
+
+WaitResult
+wait_fd(Wait *w, int fd, short events, int64_t deadline_ms, Error *err)
+{
+    for (;;) {
+        if (!wait_check(w, err))
+            return WAIT_STOPPED;
+        int64_t now = clock_ms();
+        struct pollfd p[3] = {{.fd = fd, .events = events},
+                              {.fd = w->signal_fd, .events = POLLIN},
+                              {.fd = w->side_fd, .events = POLLIN}};
+        int ready = poll(p, 3, patience(w, deadline_ms, now));
+        if (ready < 0 && errno != EINTR) {
+            error_set_errno(err, ERROR_FAILED, errno, "poll");
+            return WAIT_STOPPED;
+        }
+        if (ready > 0 && p[2].revents && w->side_call)
+            w->side_call(w->side_ctx);
+        if (ready > 0 && p[0].revents)
+            return WAIT_READY;
+        if (deadline_ms >= 0 && clock_ms() >= deadline_ms)
+            return WAIT_DEADLINE;
+    }
+}
+
+bool
+wait_sleep(Wait *w, int64_t ms, Error *err)
+{
+    return wait_fd(w, -1, 0, clock_ms() + ms, err) != WAIT_STOPPED;
+}
+
+void
+wait_cleanup_begin(Wait *w)
+{
+    w->cleaning++;
+}
+
+void
+wait_cleanup_end(Wait *w)
+{
+    w->cleaning--;
+}

@@ -1,0 +1,1 @@
+/tmp/ops-gen/db/queries.def /tmp/ops-gen/db/queries.c: 

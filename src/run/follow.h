@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Following: another process migrates; wait without holding anything in the database, tell the
+ * person what is going on, take over when the leader is lost.
+ */
+
+#include "run/record.h"
+
+typedef enum FollowEnd {
+    FOLLOW_FREE,     /* nobody leads any more: look at the outcome, then perhaps lead */
+    FOLLOW_DEADLINE, /* --lock-wait passed; err is set (ERROR_LOCKED, names the leader) */
+    FOLLOW_FAILED,   /* err is set */
+} FollowEnd;
+
+FollowEnd follow_leader(Arena *arena, Wait *wait, const RunOptions *options, Db *db, Lock *lock,
+                        Str runs_schema, int64_t deadline_ms, Error *err) MUST_CHECK;
+/* The run that ended while we waited (or had ended since our process started) failed, and it was
+ * about the same files: its error is ours. */
+bool follow_shares_failure(Arena *arena, Db *db, const RunOptions *options, const Source *source,
+                           Str runs_schema, bool *ret_failed, Error *err) MUST_CHECK;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes on besides the statement that runs. Everything here uses the control connection only. */
+
+#include "run/guard.h"
+
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/fault.h"
+#include "core/log.h"
+#include "core/banned.h"
+
+/* A statement younger than this keeps nobody waiting worth a query. */
+enum { LOOK_AFTER_MS = 200 };
+
+static bool
+beat(Guard *g, Error *err)
+{
+    if (clock_ms() < g->next_beat_ms)
+        return true;
+    FAULT_POINT("heartbeat");
+    if (!lock_beat(g->lock, g->progress, err))
+        return false;
+    if (g->record->kept && db_has_query(g->control, Q_RUN_STEP) &&
+        !record_beat(g->control, g->record, err))
+        return false;
+    g->next_beat_ms = clock_ms() + g->beat_every_ms;
+    return true;
+}
+
+static void
+note_blockers(Guard *g)
+{
+    Error ignored = ERROR_INIT;
+    Str   lines;
+    SCRATCH_ARENA(scratch);
+    if (!db_blockers(g->control, scratch, g->apply_session, &lines, &ignored) || !lines.n)
+        return;
+    size_t n = lines.n < sizeof g->blockers - 1 ? lines.n : sizeof g->blockers - 1;
+    memcpy(g->blockers, lines.p, n);
+    g->blockers[n] = 0;
+}
+
+static void
+protect_users(Guard *g)
+{
+    Error   ignored = ERROR_INIT;
+    int64_t longest = 0, count = 0;
+    if (g->max_block_ms <= 0 || g->cancelled ||
+        !db_victims(g->control, g->apply_session, &longest, &count, &ignored))
+        return;
+    if (!count || longest < g->max_block_ms)
+        return;
+    log_warn("migration.cancelled",
+             "the migration kept %lld session%s waiting for %lld ms: cancelling its statement",
+             (long long)count, count == 1 ? "" : "s", (long long)longest);
+    g->cancelled = true;
+    if (!db_cancel_session(g->control, g->apply_session, &ignored))
+        g->cancelled = false;
+}
+
+bool
+guard_tick(void *guard, Error *err)
+{
+    Guard *g = guard;
+    if (!beat(g, err))
+        return false;
+    if (!g->apply_session || !g->statement_runs ||
+        clock_ms() - g->statement_since_ms < LOOK_AFTER_MS)
+        return true;
+    note_blockers(g);
+    protect_users(g);
+    if (!db_alive(g->control)) {
+        error_set(err, ERROR_UNREACHABLE, "the connection that holds the lock was lost");
+        err->cls = ERROR_CLASS_CONNECTION;
+        return false;
+    }
+    return true;
+}
+
+void
+guard_running(Guard *g, bool on)
+{
+    g->statement_runs = on;
+    if (on) {
+        g->statement_since_ms = clock_ms();
+        g->cancelled = false;
+        g->blockers[0] = 0;
+    }
+}

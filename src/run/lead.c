@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One leadership. Two connections where there is a server: `control` holds the lock, gives signs of
+ * life and writes the run's record; `apply` runs the migrations, so that nothing a migration does to
+ * its session touches the lock. SQLite has one, and the lock is a file.
+ */
+
+#include "run/lead.h"
+
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/fault.h"
+#include "core/log.h"
+#include "migrate/apply.h"
+#include "run/gate.h"
+#include "run/guard.h"
+#include "core/banned.h"
+
+enum { LEFTOVERS_MS = 15000, FOREIGN_POLL_MS = 200 };
+
+typedef struct Lead {
+    Arena            *arena;
+    Wait             *wait;
+    const RunOptions *options;
+    Db               *control, *apply; /* the same where there is no server */
+    Lock             *lock;
+    Survey           *survey;
+    RunRecord         record;
+    Guard             guard;
+    const PlanItem   *items;
+    size_t            count;
+    const char      **previous; /* rollback: highest version after each item */
+    int64_t           began_ms, applied;
+    char              progress[256];
+    char             *last_version; /* of what was applied */
+} Lead;
+
+/* ---- telling ---- */
+
+static const char *
+title(const Migration *m)
+{
+    return m->name && m->name[0] ? m->name : "";
+}
+
+static void
+on_started(void *ctx, const Migration *m, size_t index, size_t total)
+{
+    Lead   *l = ctx;
+    SCRATCH_ARENA(scratch);
+    char   *text = str_printf(scratch, "%zu/%zu %s %s", index + 1, total, m->version ? m->version : "R",
+                              title(m));
+    size_t  n = strlen(text) < sizeof l->progress - 1 ? strlen(text) : sizeof l->progress - 1;
+    memcpy(l->progress, text, n);
+    l->progress[n] = 0;
+    if (l->options->progress)
+        l->options->progress(l->options->progress_ctx, (int64_t)index, (int64_t)total, l->progress);
+    log_debug("migration.begins", "%s: %s %s", l->options->rollback ? "rolling back" : "applying",
+              m->version ? m->version : "repeatable", title(m));
+}
+
+static void
+on_applied(void *ctx, const Migration *m, int64_t duration_ms)
+{
+    Lead    *l = ctx;
+    SCRATCH_ARENA(scratch);
+    LogField fields[] = {LOG_STR("run_id", str_of(l->record.run_id)),
+                         LOG_STR("version", str_of(m->version)),
+                         LOG_STR("name", str_of(title(m))),
+                         LOG_INT("duration_ms", duration_ms),
+                         {0}};
+    const char *what = l->options->rollback ? "Migration rolled back" : "Migration applied";
+    l->applied++;
+    l->last_version = m->version;
+    log_event(LOG_INFO, l->options->rollback ? "migration.reverted" : "migration.applied", fields,
+              "%s: %s%s%s (%s)", what, m->version ? m->version : "", m->version ? " " : "", title(m),
+              str_from_duration_ms(scratch, duration_ms));
+    if (l->options->progress)
+        l->options->progress(l->options->progress_ctx, l->applied, (int64_t)l->count, l->progress);
+}
+
+static void
+on_resumed(void *ctx, const Migration *m, size_t statement, size_t of)
+{
+    (void)ctx;
+    log_info("migration.resumed", "resuming %s %s at statement %zu of %zu",
+             m->version ? m->version : "", title(m), statement, of);
+}
+
+static void
+on_retrying(void *ctx, const Migration *m, const Error *err, int64_t delay_ms)
+{
+    Lead    *l = ctx;
+    SCRATCH_ARENA(scratch);
+    LogField fields[] = {LOG_STR("version", str_of(m->version)), LOG_INT("delay_ms", delay_ms),
+                         LOG_STR("blockers", str_of(l->guard.blockers)), {0}};
+    log_event(LOG_WARN, "migration.blocked", fields, "%s %s: %s; trying again in %s%s%s",
+              m->version ? m->version : "", title(m), err->message,
+              str_from_duration_ms(scratch, delay_ms), l->guard.blockers[0] ? "; blocked by " : "",
+              l->guard.blockers);
+}
+
+static void
+running(void *ctx, bool on)
+{
+    guard_running(&((Lead *)ctx)->guard, on);
+}
+
+static const char *
+blockers(void *ctx)
+{
+    return ((Lead *)ctx)->guard.blockers;
+}
+
+static bool
+cancelled(void *ctx)
+{
+    return ((Lead *)ctx)->guard.cancelled;
+}
+
+/* ---- preparing ---- */
+
+static bool
+take_foreign_locks(Lead *l, int64_t deadline_ms, Error *err)
+{
+    for (size_t i = 0; i < l->survey->ledger.locks.n; i++) {
+        const ForeignLock *lock = &l->survey->ledger.locks.p[i];
+        bool               told = false;
+        for (bool got = false; !got;) {
+            if (!lock_try_foreign(l->control, lock, &got, err))
+                return false;
+            if (got)
+                break;
+            if (clock_ms() >= deadline_ms)
+                return error_set(err, ERROR_LOCKED, "%s itself is migrating and holds its own lock",
+                                 lock->tool);
+            if (!told)
+                log_info("lock.waiting", "waiting: %s holds its own lock", lock->tool);
+            told = true;
+            if (!wait_sleep(l->wait, FOREIGN_POLL_MS, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool
+end_predecessors(Lead *l, Error *err)
+{
+    int64_t ended = 0, lost = 0;
+    if (!lock_end_leftovers(l->lock, LEFTOVERS_MS, &ended, err))
+        return error_wrap(err, "ending the sessions of a lost run");
+    if (ended)
+        log_warn("lock.leftovers", "ended %lld session%s that a lost run had left behind",
+                 (long long)ended, ended == 1 ? "" : "s");
+    if (!l->survey->ledger.runs_exists)
+        return true;
+    if (!record_mark_lost(l->control, &l->record, &lost, err))
+        return error_wrap(err, "marking lost runs");
+    if (lost)
+        log_warn("run.lost", "an earlier run was lost half-way; going on from where it stopped");
+    return true;
+}
+
+static bool
+look_again(Lead *l, Error *err)
+{
+    if (!run_survey(l->arena, l->control, l->options, true, l->survey, err))
+        return false;
+    return l->options->rollback || plan_allows(&l->survey->plan, &l->survey->source,
+                                               &l->survey->ledger, &l->options->policy, err);
+}
+
+static bool
+choose_rollback(Lead *l, Error *err)
+{
+    PlanItems   items = {0};
+    const Plan *plan = &l->survey->plan;
+    if (!plan_rollback(l->arena, plan, l->options->steps, l->options->to, &items, err))
+        return false;
+    l->items = items.p;
+    l->count = items.n;
+    l->previous = arena_array(l->arena, const char *, items.n + 1);
+    for (size_t i = 0; i < items.n; i++) {
+        const PlanItem *item = &items.p[i];
+        const char     *below = NULL;
+        if (!item->m)
+            return error_set(err, ERROR_USAGE, "version %s has no file here, so it cannot be undone",
+                             item->row->version);
+        for (size_t k = 0; k < plan->applied.n && plan->applied.p[k].m != item->m; k++)
+            below = plan->applied.p[k].row->version;
+        l->previous[i] = below;
+    }
+    return true;
+}
+
+static bool
+load_items(Lead *l, Error *err)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        SourceOptions source = l->options->source;
+        source.server_major = l->survey->facts.version_major;
+        Migration *m = l->items[i].m;
+        if (!migration_load(l->arena, &l->survey->source, m, &source, err))
+            return false;
+        if (l->options->rollback && !m->has_down) {
+            error_set(err, ERROR_USAGE, "version %s cannot be undone: it has no down script",
+                      m->version ? m->version : title(m));
+            error_at(err, m->path, 0, 0);
+            return error_hint(err, "Write the script that undoes it, or a new migration that does.");
+        }
+    }
+    return true;
+}
+
+static bool
+may_write(Lead *l, Error *err)
+{
+    const Survey *s = l->survey;
+    if (s->facts.standby || s->facts.read_only) {
+        error_set(err, ERROR_REFUSED, "the %s is %s: nothing can be migrated through it",
+                  s->facts.standby ? "server" : "database",
+                  s->facts.standby ? "a standby" : "read-only");
+        return error_hint(err, "Point the URL at the primary, or make the database writable.");
+    }
+    if (s->ledger.spec.own_allowed)
+        return true;
+    if (s->source.format == FORMAT_PLAIN) {
+        error_set(err, ERROR_FAILED, "the role '%s' may not create tables in schema '%s'",
+                  s->facts.user ? s->facts.user : "", s->facts.schema ? s->facts.schema : "(none)");
+        return error_hint(err, "Migrate with a role that may (GRANT CREATE ON SCHEMA), or give another "
+                               "one by LOCKSTEP_DATABASE_URL.");
+    }
+    log_warn("run.no-tables",
+             "the role may not create tables: working without lockstep's own; no checksums, no history, "
+             "no resuming within a file, and no fast start");
+    return true;
+}
+
+static char *
+highest_applied(const Plan *plan)
+{
+    for (size_t i = plan->applied.n; i > 0; i--) {
+        if (plan->applied.p[i - 1].row && plan->applied.p[i - 1].row->version)
+            return plan->applied.p[i - 1].row->version;
+    }
+    return NULL;
+}
+
+static bool
+make_tables(Lead *l, Error *err)
+{
+    Ledger *ledger = &l->survey->ledger;
+    if (!ledger_create(l->arena, l->control, ledger, err))
+        return error_wrap(err, "making the version table");
+    FAULT_POINT("tables.made");
+    if (!ledger->spec.own_allowed)
+        return true;
+    if (!ledger->runs_exists && !record_create(l->control, l->record.schema, err))
+        return error_wrap(err, "making lockstep_runs");
+    if (!record_start(l->control, &l->record, l->options, highest_applied(&l->survey->plan), err))
+        return error_wrap(err, "recording the run");
+    l->record.kept = true;
+    FAULT_POINT("run.recorded");
+    return true;
+}
+
+static bool
+open_apply(Lead *l, Error *err)
+{
+    l->apply = l->control;
+    if (db_caps(l->control) & DB_CAP_SERVER) {
+        DbOptions options = {.wait = l->wait,
+                             .application_name =
+                                 str_printf(l->arena, "lockstep:%s", l->record.run_id)};
+        DbFacts   facts;
+        l->apply = NULL;
+        if (!db_connect(l->arena, l->options->url, &options, &l->apply, err) ||
+            !lock_mark_session(l->lock, l->apply, err) || !db_facts(l->apply, l->arena, &facts, err))
+            return false;
+        l->guard.apply_session = facts.session_id;
+    }
+    return db_set_timeouts(l->apply, l->options->lock_timeout_ms, l->options->statement_timeout_ms,
+                           err);
+}
+
+/* ---- the run ---- */
+
+static bool
+apply_items(Lead *l, Error *err)
+{
+    ApplySpec spec = {
+        .db = l->apply,
+        .wait = l->wait,
+        .source = &l->survey->source,
+        .ledger = &l->survey->ledger,
+        .runs_schema = l->record.schema,
+        .records = l->record.kept,
+        .run_id = l->record.run_id,
+        .lock_timeout_ms = l->options->lock_timeout_ms,
+        .statement_timeout_ms = l->options->statement_timeout_ms,
+        .retry_for_ms = l->options->retry_for_ms,
+        .hooks = {.ctx = l,
+                  .started = on_started,
+                  .applied = on_applied,
+                  .resumed = on_resumed,
+                  .retrying = on_retrying,
+                  .blockers = blockers,
+                  .cancelled = cancelled,
+                  .running = running},
+    };
+    int64_t done = 0;
+    if (l->options->rollback)
+        return apply_down(l->arena, &spec, l->items, l->previous, l->count, &done, err);
+    return apply_up(l->arena, &spec, l->items, l->count, &done, err);
+}
+
+static const char *
+outcome_of(const Error *err)
+{
+    if (err->code == ERROR_NONE)
+        return "succeeded";
+    /* A leader that is told to stop hands over: followers go on instead of failing with it. */
+    return err->code == ERROR_SIGNALLED || err->cls == ERROR_CLASS_CONNECTION ? "lost" : "failed";
+}
+
+static void
+finish(Lead *l, Error *err)
+{
+    Error       second = ERROR_INIT;
+    const char *outcome = outcome_of(err);
+    wait_cleanup_begin(l->wait);
+    l->wait->tick = (WaitTick){0};
+    if (l->record.kept && db_alive(l->control)) {
+        SCRATCH_ARENA(scratch);
+        Str print = STR_ABSENT;
+        if (err->code == ERROR_NONE && !l->options->rollback)
+            print = record_fingerprint_sql(scratch, l->control, l->record.files,
+                                           l->survey->source.format, l->options);
+        char *text = NULL;
+        if (err->code != ERROR_NONE)
+            text = err->file[0] ? str_printf(scratch, "%s:%zu:%zu: %s", err->file, err->line,
+                                             err->column, err->message)
+                                : str_printf(scratch, "%s", err->message);
+        if (!record_end(l->control, scratch, &l->record, outcome, l->applied, l->last_version,
+                        clock_ms() - l->began_ms, text, print, &second)) {
+            if (err->code == ERROR_NONE)
+                *err = second;
+            else
+                error_detail(err, "recording the outcome failed too: %s", second.message);
+        }
+    }
+    FAULT_POINT("run.ended");
+    if (l->apply != l->control)
+        db_close(l->apply);
+    wait_cleanup_end(l->wait);
+}
+
+static bool
+lead_locked(Lead *l, RunReport *ret, Error *err)
+{
+    const Plan *plan = &l->survey->plan;
+    if (!end_predecessors(l, err) || !look_again(l, err))
+        return false;
+    if (l->options->rollback) {
+        if (!choose_rollback(l, err))
+            return false;
+    } else {
+        l->items = plan->pending.p;
+        l->count = plan->pending.n;
+    }
+    if (!l->count) {
+        if (!l->options->rollback)
+            gate_remember(l->arena, l->control, l->options, &l->survey->source, l->record.schema);
+        ret->outcome = RUN_NOTHING;
+        return true;
+    }
+    l->record.files = record_files_print(l->arena, &l->survey->source, l->options);
+    if (!may_write(l, err) || !load_items(l, err))
+        return false;
+    if (l->options->before && !l->options->before(l->options->before_ctx, err))
+        return false;
+
+    LogField fields[] = {LOG_STR("run_id", str_of(l->record.run_id)),
+                         LOG_INT("pending", (int64_t)l->count),
+                         LOG_STR("database", str_of(l->options->url->display)),
+                         {0}};
+    log_event(LOG_INFO, "migration.started", fields, "Migration started: %zu to %s on %s (run %s)",
+              l->count, l->options->rollback ? "roll back" : "apply", l->options->url->display,
+              l->record.run_id);
+    l->wait->tick = (WaitTick){GUARD_EVERY_MS, guard_tick, &l->guard};
+    bool ok = make_tables(l, err) && open_apply(l, err) && apply_items(l, err);
+    if (!ok && err->code == ERROR_NONE)
+        error_set(err, ERROR_FAILED, "the migration stopped without a reason");
+    finish(l, err);
+    if (err->code != ERROR_NONE)
+        return false;
+    ret->outcome = RUN_APPLIED;
+    ret->applied = l->applied;
+    ret->duration_ms = clock_ms() - l->began_ms;
+    return true;
+}
+
+bool
+lead_run(Arena *arena, Wait *wait, const RunOptions *options, Db *control, Lock *lock,
+         const char *run_id, Survey *survey, RunReport *ret, Error *err)
+{
+    Lead l = {
+        .arena = arena,
+        .wait = wait,
+        .options = options,
+        .control = control,
+        .lock = lock,
+        .survey = survey,
+        .record = {.run_id = run_id, .files = "", .schema = survey->ledger.spec.schema},
+        .began_ms = clock_ms(),
+    };
+    l.guard = (Guard){.control = control,
+                      .lock = lock,
+                      .record = &l.record,
+                      .beat_every_ms = options->lease_ms / 5,
+                      .max_block_ms = options->max_block_ms,
+                      .progress = l.progress};
+    FAULT_POINT("lock.taken");
+    bool ok = take_foreign_locks(&l, clock_ms() + options->lock_wait_ms, err) &&
+              lead_locked(&l, ret, err);
+    wait->tick = (WaitTick){0};
+    wait_cleanup_begin(wait);
+    for (size_t i = 0; i < survey->ledger.locks.n && db_alive(control); i++)
+        lock_release_foreign(control, &survey->ledger.locks.p[i]);
+    FAULT_POINT("handover");
+    lock_release(lock, ok ? "succeeded" : outcome_of(err), ok ? NULL : err->message);
+    wait_cleanup_end(wait);
+    return ok;
+}

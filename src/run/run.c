@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of one run, top down. A lost connection starts the whole sequence over: whoever lost its
+ * connection may have lost the lock too, and looks at everything again.
+ */
+
+#include "run/run.h"
+
+#include <sys/random.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "run/connect.h"
+#include "run/follow.h"
+#include "run/gate.h"
+#include "run/lead.h"
+#include "core/banned.h"
+
+char *
+run_new_id(Arena *arena)
+{
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        random = (uint32_t)clock_ms();
+    return str_printf(arena, "%s-%08x", clock_stamp(arena), random);
+}
+
+typedef struct Attempt {
+    Arena            *arena;
+    Wait             *wait;
+    const RunOptions *options;
+    Db               *db;
+    Source            source;
+    Survey            survey;
+    bool              led;
+    int64_t           lock_deadline_ms;
+} Attempt;
+
+static bool
+nothing(const Attempt *a, RunReport *ret, bool followed)
+{
+    ret->outcome = followed ? RUN_FOLLOWED : RUN_NOTHING;
+    if (followed)
+        log_info("migration.finished", "Migration finished: another process applied what was pending");
+    else
+        log_info("migration.skipped", "Migration skipped: nothing is pending (%zu files in %s)",
+                 a->source.migrations.n, a->source.dir);
+    return true;
+}
+
+static Lock *
+make_lock(Attempt *a, const char *run_id, Error *err)
+{
+    const char *why = "by --lock";
+    LockMode    mode = a->options->lock;
+    if (mode == LOCK_AUTO)
+        mode = lock_choose(a->db, &a->survey.facts, &why);
+    else if (mode == LOCK_SESSION && !(db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
+        error_set(err, ERROR_USAGE, "--lock session needs a server, and %s has none",
+                  a->options->url->display);
+        return NULL;
+    } else if (mode == LOCK_FILE && (db_caps(a->db) & DB_CAP_SERVER)) {
+        error_set(err, ERROR_USAGE, "--lock file is for SQLite, and %s is a server",
+                  a->options->url->display);
+        return NULL;
+    }
+    log_debug("lock.chosen", "lock: %s (%s)", lock_mode_name(mode), why);
+    LockSpec spec = {.mode = mode,
+                     .schema = a->survey.ledger.spec.schema,
+                     .run_id = run_id,
+                     .lease_ms = a->options->lease_ms,
+                     .host = a->options->host};
+    return lock_new(a->arena, a->db, &spec);
+}
+
+/* SQLite: somebody writes. Not an answer about what is pending: the lock decides. */
+static bool
+survey_is_busy(const Error *err)
+{
+    return err->cls == ERROR_CLASS_LOCK_TIMEOUT;
+}
+
+/* One round of the loop: gate, look, lead or follow. *ret_again: look again. */
+static bool
+round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *err)
+{
+    const RunOptions *o = a->options;
+    bool              closed = false;
+    *ret_again = false;
+    if (!o->rollback && !o->expect_engine && !o->expect_version) {
+        if (!gate_is_closed(a->arena, a->db, o, &a->source, &closed, err))
+            return false;
+        if (closed)
+            return nothing(a, ret, followed);
+    }
+    bool busy = false;
+    if (!run_survey(a->arena, a->db, o, true, &a->survey, err)) {
+        busy = survey_is_busy(err);
+        if (!busy)
+            return false;
+        error_clear(err);
+    }
+    Str runs_schema = a->survey.ledger.spec.schema;
+    if (!busy && !o->rollback) {
+        bool failed = false;
+        if (a->survey.ledger.runs_exists &&
+            !follow_shares_failure(a->arena, a->db, o, &a->survey.source, runs_schema, &failed, err))
+            return false;
+        if (failed)
+            return false;
+        if (!plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err))
+            return false;
+        if (!a->survey.plan.pending.n) {
+            if (a->survey.ledger.runs_exists && !a->survey.facts.read_only && !a->survey.facts.standby)
+                gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);
+            return nothing(a, ret, followed);
+        }
+    }
+    char *run_id = run_new_id(a->arena);
+    Lock *lock = make_lock(a, run_id, err);
+    bool  got = false;
+    if (!lock || !lock_try(lock, &got, err))
+        return false;
+    if (got) {
+        a->led = true;
+        if (!lead_run(a->arena, a->wait, o, a->db, lock, run_id, &a->survey, ret, err))
+            return false;
+        if (ret->outcome == RUN_NOTHING)
+            return nothing(a, ret, followed);
+        SCRATCH_ARENA(scratch);
+        LogField fields[] = {LOG_STR("run_id", str_of(run_id)), LOG_INT("applied", ret->applied),
+                             LOG_INT("duration_ms", ret->duration_ms), {0}};
+        log_event(LOG_INFO, "migration.finished", fields, "Migration finished: %lld %s in %s",
+                  (long long)ret->applied, o->rollback ? "rolled back" : "applied",
+                  str_from_duration_ms(scratch, ret->duration_ms));
+        return true;
+    }
+    FollowEnd end = follow_leader(a->arena, a->wait, o, a->db, lock, runs_schema, a->lock_deadline_ms,
+                                  err);
+    *ret_again = end == FOLLOW_FREE;
+    return end == FOLLOW_FREE;
+}
+
+/* From connecting to the end, or to a lost connection. */
+static bool
+attempt(Attempt *a, RunReport *ret, Error *err)
+{
+    DbOptions how = {.wait = a->wait, .application_name = "lockstep"};
+    bool      again = true, followed = false, ok = false;
+    if (!db_connect_start(a->arena, a->options->url, &how, &a->db, err) &&
+        err->cls != ERROR_CLASS_CONNECTION && err->cls != ERROR_CLASS_NO_DATABASE)
+        return false;
+    error_clear(err);
+    /* The directory is read while the server makes its session. */
+    if (!source_scan(a->arena, &a->options->source, &a->source, err)) {
+        db_close(a->db);
+        a->db = NULL;
+        return false;
+    }
+    if (!run_connect_finish(a->arena, a->wait, a->options, &how, &a->db, err))
+        return false;
+    while (again) {
+        ok = round_once(a, followed, &again, ret, err);
+        followed = true;
+    }
+    db_close(a->db);
+    a->db = NULL;
+    return ok;
+}
+
+bool
+run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunReport *ret, Error *err)
+{
+    int64_t began = clock_ms(), retry_until = began + options->retry_for_ms;
+    for (int tries = 0;; tries++) {
+        Attempt a = {.arena = arena,
+                     .wait = wait,
+                     .options = options,
+                     .lock_deadline_ms = began + options->lock_wait_ms};
+        RunReport report = {0};
+        if (attempt(&a, &report, err)) {
+            *ret = report;
+            return true;
+        }
+        /* Connecting has its own patience (--wait); this is about connections lost later. */
+        bool    lost = err->cls == ERROR_CLASS_CONNECTION && a.survey.facts.version;
+        int64_t delay = clock_backoff_ms(tries, 500, 30000);
+        if (!lost || err->code == ERROR_SIGNALLED || clock_ms() + delay > retry_until)
+            return false;
+        log_warn("database.lost", "the connection was lost (%s); starting over", err->message);
+        error_clear(err);
+        if (!wait_sleep(wait, delay, err))
+            return false;
+    }
+}

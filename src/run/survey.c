@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at files and database without changing either. */
+
+#include <string.h>
+
+#include "run/run.h"
+#include "core/banned.h"
+
+static bool
+expectation_met(const RunOptions *options, const DbFacts *facts, Error *err)
+{
+    const char *engine = options->expect_engine, *version = options->expect_version;
+    const char *origin = options->expect_origin ? options->expect_origin : "lockstep.yaml";
+    if (engine && strcmp(engine, facts->flavor) != 0 &&
+        strcmp(engine, db_engine_name(options->url->engine)) != 0) {
+        error_set(err, ERROR_REFUSED, "%s expects %s, and this database is %s", origin, engine,
+                  facts->flavor);
+        return error_hint(err, "Check that the URL names the right server.");
+    }
+    /* "15" accepts 15.18; "10.11" accepts 10.11.19 and not 10.1. */
+    Str want = str_of(version), have = str_of(facts->version);
+    while (have.n && (have.p[0] < '0' || have.p[0] > '9'))
+        have = str_sub(have, 1, have.n);
+    if (version && !(str_starts(have, want) &&
+                     (have.n == want.n || have.p[want.n] < '0' || have.p[want.n] > '9'))) {
+        error_set(err, ERROR_REFUSED, "%s expects version %s, and this server is %s", origin, version,
+                  facts->version);
+        return error_hint(err, "Check that the URL names the right server, or change the expectation.");
+    }
+    return true;
+}
+
+/* Checksums of the files whose rows have one to compare with; repeatables are pending by theirs. */
+static bool
+hash_applied(Arena *arena, const SourceOptions *how, Survey *s, Error *err)
+{
+    for (size_t i = 0; i < s->plan.applied.n; i++) {
+        const PlanItem *item = &s->plan.applied.p[i];
+        if (item->m && item->row && (item->row->checksum || item->row->tool_checksum) &&
+            !migration_hash(arena, &s->source, item->m, how, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+hash_repeatables(Arena *arena, const SourceOptions *how, Survey *s, Error *err)
+{
+    for (size_t i = 0; i < s->source.migrations.n; i++) {
+        if (s->source.migrations.p[i].repeatable &&
+            !migration_hash(arena, &s->source, &s->source.migrations.p[i], how, err))
+            return false;
+    }
+    return true;
+}
+
+bool
+run_survey(Arena *arena, Db *db, const RunOptions *options, bool check_content, Survey *ret,
+           Error *err)
+{
+    Survey        s = {0};
+    SourceOptions how = options->source;
+    if (!db_facts(db, arena, &s.facts, err))
+        return error_wrap(err, "asking the server");
+    if (!expectation_met(options, &s.facts, err))
+        return false;
+    Str schema = options->schema ? str_of(options->schema) : str_of(s.facts.schema);
+    how.server_major = s.facts.version_major;
+    if (!source_scan(arena, &how, &s.source, err))
+        return false;
+    if (s.source.format == FORMAT_PLAIN && !how.format) {
+        if (!ledger_probe(arena, db, schema, &how.tern_table_exists, &how.sqlx_table_exists, err))
+            return error_wrap(err, "looking for version tables");
+        if (!source_settle(arena, &s.source, &how, err))
+            return false;
+    }
+    LedgerSpec spec = {.format = s.source.format,
+                       .schema = schema,
+                       .table = options->table,
+                       .database = s.facts.database,
+                       .own_allowed = s.facts.can_create};
+    if (!ledger_open(arena, db, &spec, &s.ledger, err) || !ledger_read(arena, db, &s.ledger, err))
+        return error_wrap(err, "reading the version table");
+    /* Tables that are there already can be used without the right to make them. */
+    if (s.ledger.own_exists && s.ledger.runs_exists)
+        s.ledger.spec.own_allowed = true;
+    if (!hash_repeatables(arena, &how, &s, err))
+        return false;
+    plan_build(arena, &s.source, &s.ledger, false, &s.plan);
+    if (check_content) {
+        if (!hash_applied(arena, &how, &s, err))
+            return false;
+        plan_build(arena, &s.source, &s.ledger, true, &s.plan);
+    }
+    *ret = s;
+    /* The plan points into the source and the ledger: build it on their final place. */
+    plan_build(arena, &ret->source, &ret->ledger, check_content, &ret->plan);
+    return true;
+}

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples work as they are written: each line of their console blocks is run."""
+
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+LOCKSTEP = pathlib.Path(os.environ.get("LOCKSTEP", ROOT / "build/lockstep"))
+
+
+def console_lines(text):
+    """The commands of ```console blocks: lines that begin with `$ `."""
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                yield line[2:]
+
+
+def environment(tmp_path, **more):
+    """PATH finds lockstep first; nothing of the caller's settings is passed on."""
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    link = programs / "lockstep"
+    if not link.exists():
+        link.symlink_to(LOCKSTEP)
+    return {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), **more}
+
+
+def run_lines(folder, env):
+    lines = list(console_lines((folder / "README.md").read_text(encoding="utf-8")))
+    assert lines
+    for line in lines:
+        done = subprocess.run(shlex.split(line), cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                              check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        yield line, done.stdout
+
+
+def copy(name, tmp_path):
+    return pathlib.Path(shutil.copytree(ROOT / "examples" / name, tmp_path / name))
+
+
+def test_sqlite_quickstart(tmp_path):
+    folder = copy("sqlite-quickstart", tmp_path)
+    outputs = list(run_lines(folder, environment(tmp_path)))
+    assert any("The schema was ready before the service was." in text
+               for line, text in outputs if line.startswith("lockstep run"))
+    assert len(list((folder / "migrations").glob("*add_author*"))) >= 1
+
+
+def test_postgres_dbmate(tmp_path, pg_url):
+    folder = copy("postgres-dbmate", tmp_path)
+    outputs = dict(run_lines(folder, environment(tmp_path, DATABASE_URL=pg_url)))
+    assert "dbmate" in outputs["lockstep detect"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def compose():
+    return yaml.safe_load((ROOT / "examples/compose/compose.yaml").read_text(encoding="utf-8"))
+
+
+def entrypoint():
+    """ENTRYPOINT and CMD of the Dockerfile, as Docker would join them."""
+    text = (ROOT / "examples/compose/Dockerfile").read_text(encoding="utf-8")
+    words = []
+    for key in ("ENTRYPOINT", "CMD"):
+        words += yaml.safe_load(re.search(rf"^{key} (\[.*\])$", text, re.MULTILINE).group(1))
+    return words
+
+
+def test_compose_entrypoint_on_three_replicas(tmp_path, pg_url, compose):
+    """Entrypoint, variables and secret of the web service, three times at once, without Docker."""
+    server = re.fullmatch(r"\w+://(?P<user>[^:@]+)(:(?P<password>[^@]*))?@(?P<host>[^:/]+):(?P<port>\d+)"
+                          r"/(?P<name>[^?]+)(\?.*)?", pg_url)
+    assert server, "this test needs a URL with user, host, port and database"
+    folder = copy("compose", tmp_path)
+    secret = tmp_path / "db_password"
+    secret.write_text((server["password"] or "any") + "\n", encoding="utf-8")
+
+    variables = {name: str(value) for name, value in
+                 compose["services"]["web"]["environment"].items()}
+    variables.update(POSTGRES_HOST=server["host"], POSTGRES_PORT=server["port"],
+                     POSTGRES_DB=server["name"], POSTGRES_USER=server["user"],
+                     POSTGRES_PASSWORD_FILE=str(secret), ADDRESS="127.0.0.1")
+    words = entrypoint()
+    assert words[:3] == ["lockstep", "run", "--"]
+    words = [word.replace("python3", "/usr/bin/python3") for word in words]
+    ports = [free_port() for _ in range(compose["services"]["web"]["deploy"]["replicas"])]
+    replicas = [
+        subprocess.Popen(words, cwd=folder,
+                         env=environment(tmp_path, **{**variables, "PORT": str(port),
+                                                      "LOCKSTEP_HEALTH": f"127.0.0.1:{port}"}),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         text=True)
+        for port in ports]
+    try:
+        visits = {ask(port) for port in ports}
+        assert len(visits) == len(ports), visits
+    finally:
+        for replica in replicas:
+            replica.terminate()
+        outputs = [replica.communicate(timeout=30)[0] for replica in replicas]
+    assert "".join(outputs).count("Migration applied") == 1, outputs
+
+
+def ask(port):
+    """What the service itself answers; lockstep's own answers while it migrates are JSON."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+                text = answer.read().decode()
+                assert text.endswith("visits\n"), text
+                return text
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
