@@ -15,10 +15,10 @@ typedef struct Given {
 } Given;
 
 typedef struct Parser {
-    Arena       *arena;
+    Arena *arena;
     char *const *argv;
-    int          argc, next;
-    Invocation  *out;
+    int argc, next;
+    Invocation *out;
     VEC(Given) given; /* options of commands, checked once the command is known */
     VEC(char *) args;
 } Parser;
@@ -63,9 +63,8 @@ unknown_option(Parser *p, Str flag, Error *err)
         *vec_push(p->arena, &names) = common[i];
     for (size_t i = 0; i < SET_COUNT; i++) {
         const SettingRow *row = setting_row((SettingId)i);
-        if (row->flag && *row->flag)
-            *vec_push(p->arena, &names) = row->flag;
-        if (row->flag && *row->flag && row->type == SETTING_BOOL)
+        *vec_push(p->arena, &names) = row->flag;
+        if (row->type == SETTING_BOOL)
             *vec_push(p->arena, &names) = str_printf(p->arena, "no-%s", row->flag);
     }
     for (const Command *c = commands; c->name != NULL; c++)
@@ -120,7 +119,7 @@ parse_setting(Parser *p, const SettingRow *row, bool negated, Str flag, Str valu
         bool ignored;
         said.text = str_dup(p->arena, value);
         /* `--migrate false` is understood where the help says `--migrate BOOL`. */
-        if (value.p == NULL && row->arg && *row->arg && p->next < p->argc &&
+        if (value.p == NULL && row->arg && p->next < p->argc &&
             str_to_bool(str_of(p->argv[p->next]), &ignored))
             said.text = str_dup(p->arena, str_of(p->argv[p->next++]));
     } else if (!take_value(p, flag, value, row->arg, &said.text, err)) {
@@ -147,7 +146,7 @@ parse_common(Parser *p, Str flag, Str value, bool *ret_known, Error *err)
     else if (str_eq(flag, STR("version")))
         p->out->version = true;
     else if (str_eq(flag, STR("quiet")))
-        say_level(p, "warn");
+        say_level(p, "error");
     else if (str_eq(flag, STR("verbose")))
         say_level(p, "debug");
     else
@@ -198,7 +197,7 @@ parse_short(Parser *p, const char *text, Error *err)
 {
     static const struct {
         const char *text;
-        Str         flag;
+        Str flag;
     } shorts[] = {
         {"-h", {"help", 4}}, {"-V", {"version", 7}}, {"-q", {"quiet", 5}}, {"-v", {"verbose", 7}}};
     for (size_t i = 0; i < COUNT_OF(shorts); i++) {
@@ -312,8 +311,10 @@ check_counts(const Parser *p, Error *err)
     const Command *command = p->out->command;
     if (command->takes_program && (p->out->program == NULL || p->out->program[0] == NULL)) {
         error_set(err, ERROR_USAGE, "`%s` needs the program to start", command->name);
-        return error_hint(err, "Write `lockstep %s -- PROGRAM [ARG...]`; to migrate and exit, "
-                               "write `lockstep migrate`.", command->name);
+        return error_hint(err,
+                          "Write `lockstep %s -- PROGRAM [ARG...]`; to migrate and exit, "
+                          "write `lockstep migrate`.",
+                          command->name);
     }
     if (p->args.n < (size_t)command->min_args) {
         error_set(err, ERROR_USAGE, "`%s` needs %s", command->name, command->args);

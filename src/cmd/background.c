@@ -19,11 +19,11 @@
 enum { BAR_WIDTH = 24, WHAT_WIDTH = 36 };
 
 struct Background {
-    Cli    *cli;
+    Cli *cli;
     Health *health;
     Notify *notify;
-    int     epoll_fd;
-    bool    bar, bar_drawn;
+    int epoll_fd;
+    bool bar, bar_drawn;
 };
 
 static void
@@ -96,12 +96,13 @@ open_parts(Background *b, bool serve_health, Error *err)
 {
     Cli *cli = b->cli;
     const char *address = setting_text(&cli->settings, SET_HEALTH);
-    if (serve_health && address && (!health_open(cli->arena, address, &b->health, err) ||
-                                    !watch(b, health_fd(b->health), err)))
+    if (serve_health && address &&
+        (!health_open(cli->arena, address, &b->health, err) ||
+         !watch(b, health_fd(b->health), err)))
         return false;
     char **urls = setting_list(&cli->settings, SET_NOTIFY);
-    if (urls && urls[0] && (!notify_open(cli->arena, urls, &b->notify, err) ||
-                            !watch(b, notify_fd(b->notify), err)))
+    if (urls && urls[0] &&
+        (!notify_open(cli->arena, urls, &b->notify, err) || !watch(b, notify_fd(b->notify), err)))
         return false;
     return true;
 }

@@ -10,6 +10,7 @@
 #include "core/fault.h"
 #include "proc/proc.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,17 +40,22 @@ cli_option_i64(const Cli *cli, const char *flag, int64_t fallback, int64_t *ret,
     return true;
 }
 
+/* Signals may arrive through a descriptor by now: a plain read would not end on Ctrl-C. */
 bool
-cli_confirm(const char *question, bool *ret_asked)
+cli_confirm(Cli *cli, const char *question, bool *ret_yes, bool *ret_asked, Error *err)
 {
+    *ret_yes = false;
     *ret_asked = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
     if (!*ret_asked)
-        return false;
-    char answer[16] = "";
+        return true;
+    char answer[16];
     dprintf(STDERR_FILENO, "%s [y/N] ", question);
-    ssize_t n = read(STDIN_FILENO, answer, sizeof answer - 1);
+    if (wait_fd(&cli->wait, STDIN_FILENO, POLLIN, -1, err) != WAIT_READY)
+        return false;
+    ssize_t n = read(STDIN_FILENO, answer, sizeof answer);
     Str said = str_trim((Str){answer, n > 0 ? (size_t)n : 0});
-    return str_eq_nocase(said, STR("y")) || str_eq_nocase(said, STR("yes"));
+    *ret_yes = str_eq_nocase(said, STR("y")) || str_eq_nocase(said, STR("yes"));
+    return true;
 }
 
 static bool
@@ -106,9 +112,9 @@ cli_load_settings(Cli *cli, Error *err)
         return false;
     LogOptions options = cli_log_options(cli);
     log_setup(&options);
-    cli->stdout_color = wants_color(setting_text(&cli->settings, SET_COLOR),
-                                    env_get(cli->environ_, "NO_COLOR"), STDOUT_FILENO,
-                                    cli->environ_);
+    cli->stdout_color =
+        wants_color(setting_text(&cli->settings, SET_COLOR), env_get(cli->environ_, "NO_COLOR"),
+                    STDOUT_FILENO, cli->environ_);
     for (char **w = cli->settings.warnings; w && *w; w++)
         log_warn("settings.unknown", "%s", *w);
 #ifdef LOCKSTEP_FAULTS

@@ -22,44 +22,44 @@ typedef struct CommandOption {
 } CommandOption;
 
 typedef struct Command {
-    const char          *name, *alias; /* alias may be NULL */
-    const char          *group;        /* heading in help */
-    const char          *args;         /* "[OPTIONS] -- PROGRAM [ARG...]" */
-    const char          *summary;      /* one line */
-    const char          *details;      /* paragraphs for --help; may be NULL */
-    const char          *examples;     /* lines for --help; may be NULL */
-    const CommandOption *options;      /* ends with flag NULL; may be NULL */
-    const char          *settings;     /* groups of settings that matter to it; may be NULL */
-    int                  min_args, max_args; /* positional */
-    bool                 takes_program; /* the rest of the command line is a program */
-    bool                 loads_settings; /* by itself, when it sees fit, or not at all */
+    const char *name, *alias;     /* alias may be NULL */
+    const char *group;            /* heading in help */
+    const char *args;             /* "[OPTIONS] -- PROGRAM [ARG...]" */
+    const char *summary;          /* one line */
+    const char *details;          /* paragraphs for --help; may be NULL */
+    const char *examples;         /* lines for --help; may be NULL */
+    const CommandOption *options; /* ends with flag NULL; may be NULL */
+    const char *settings;         /* groups of settings that matter to it; may be NULL */
+    int min_args, max_args;       /* positional */
+    bool takes_program;           /* the rest of the command line is a program */
+    bool loads_settings;          /* by itself, when it sees fit, or not at all */
     /* The exit status; with err set, the status is that of the error. */
     int (*run)(Cli *cli, Error *err);
 } Command;
 
-extern const Command commands[]; /* ends with name NULL */
+extern const Command commands[];       /* ends with name NULL */
 const Command *command_find(Str name); /* by name or alias, NULL when there is none */
 
 /* What the command line says, before any setting is read (args.c). */
 typedef struct Invocation {
     const Command *command; /* NULL = none was named */
-    bool           help, version;
-    FlagValues     flags;
-    char         **args;    /* positional arguments, NULL-terminated */
-    char         **program; /* NULL-terminated, NULL = none */
-    const char   **options; /* by index of command->options; NULL = not given, "" = switch */
+    bool help, version;
+    FlagValues flags;
+    char **args;          /* positional arguments, NULL-terminated */
+    char **program;       /* NULL-terminated, NULL = none */
+    const char **options; /* by index of command->options; NULL = not given, "" = switch */
 } Invocation;
 bool args_parse(Arena *arena, int argc, char *const *argv, Invocation *ret, Error *err) MUST_CHECK;
 
 struct Cli {
-    Arena       *arena;
-    Wait         wait;
+    Arena *arena;
+    Wait wait;
     char *const *environ_; /* as the process was started */
-    int64_t      started_ms;
-    Settings     settings;
-    Invocation   said;
-    bool         stdout_color;
-    bool         failure_told; /* on the log already: not told again */
+    int64_t started_ms;
+    Settings settings;
+    Invocation said;
+    bool stdout_color;
+    bool failure_told; /* on the log already: not told again */
 };
 
 /* main.c calls this: parse, load settings, set up the log, dispatch. Exit status. */
@@ -67,12 +67,13 @@ int cli_main(int argc, char **argv, char **environ_);
 /* Settings, log, fault points. Commands with `loads_settings` call it themselves. */
 bool cli_load_settings(Cli *cli, Error *err) MUST_CHECK;
 /* Log options as the settings say, with a tap for events (NULL = none). */
-LogOptions  cli_log_options(const Cli *cli);
+LogOptions cli_log_options(const Cli *cli);
 const char *cli_option(const Cli *cli, const char *flag); /* "" for a switch, NULL = not given */
 bool cli_option_i64(const Cli *cli, const char *flag, int64_t fallback, int64_t *ret, Error *err)
     MUST_CHECK; /* a number of at least 1 */
-/* Text on the terminal and a yes; false where it is "no". `ret_asked` false: there is nobody to ask. */
-bool cli_confirm(const char *question, bool *ret_asked);
+/* Asks on the terminal. *ret_asked false: there is nobody to ask (and *ret_yes is false). */
+bool
+cli_confirm(Cli *cli, const char *question, bool *ret_yes, bool *ret_asked, Error *err) MUST_CHECK;
 
 /* ---- context.c: what most commands begin with ---- */
 
@@ -86,11 +87,12 @@ bool cli_open_signals(Cli *cli, Error *err) MUST_CHECK;
 /* A look that changes nothing and leaves nothing behind. */
 typedef struct Look {
     RunOptions options;
-    bool       found;  /* false: nothing to migrate here; database and survey were left alone */
-    bool       absent; /* an SQLite file that is not there yet: surveyed as an empty database */
-    Db        *db;     /* NULL when !found; db_close'd by look_close */
-    Survey    *survey; /* NULL when !found */
+    bool found;     /* false: nothing to migrate here; database and survey were left alone */
+    bool absent;    /* an SQLite file that is not there yet: surveyed as an empty database */
+    Db *db;         /* NULL when !found; db_close'd by look_close */
+    Survey *survey; /* NULL when !found */
 } Look;
+bool cli_is_absent_file(const DbUrl *url); /* SQLite, and the file is not there (yet) */
 bool look_open(Cli *cli, bool check_content, Look *ret, Error *err) MUST_CHECK;
 void look_close(Look *look);
 #define AUTO_LOOK CLEANUP(look_close) Look
@@ -98,8 +100,8 @@ void look_close(Look *look);
 /* ---- background.c: beside a run, probes are answered, events posted, progress drawn ---- */
 
 typedef struct Background Background;
-bool background_start(Cli *cli, RunOptions *options, bool serve_health, Background **ret,
-                      Error *err) MUST_CHECK;
+bool background_start(
+    Cli *cli, RunOptions *options, bool serve_health, Background **ret, Error *err) MUST_CHECK;
 void background_stop(Background *b); /* NULL is fine; the health port is free afterwards */
 
 /* ---- help.c, completion.c ---- */
@@ -132,5 +134,8 @@ int cmd_completion(Cli *cli, Error *err);
 
 /* backup.c: of the database to `target` (a file, or a directory with a slash at its end, or NULL:
  * the current directory). *ret_path is where it went. */
-bool backup_make(Cli *cli, const RunOptions *options, const char *target, char **ret_path,
+bool backup_make(Cli *cli,
+                 const RunOptions *options,
+                 const char *target,
+                 char **ret_path,
                  Error *err) MUST_CHECK;

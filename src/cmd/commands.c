@@ -7,11 +7,11 @@
 
 #define OPTION_JSON                                                                                \
     {                                                                                              \
-        "json", NULL, "Print one JSON object instead of text."                                     \
+        "json", NULL, "print one JSON object instead of text"                                      \
     }
 #define OPTION_YES                                                                                 \
     {                                                                                              \
-        "yes", NULL, "Do not ask first."                                                           \
+        "yes", NULL, "do not ask first"                                                            \
     }
 #define OPTIONS_END                                                                                \
     {                                                                                              \
@@ -19,8 +19,8 @@
     }
 
 static const CommandOption migrate_options[] = {
-    {"dry-run", NULL, "Change nothing: show what would be done, as `lockstep plan` does."},
-    {"json", NULL, "With --dry-run: print one JSON object instead of text."},
+    {"dry-run", NULL, "change nothing: show what would be done, as `lockstep plan` does"},
+    {"json", NULL, "with --dry-run: print one JSON object instead of text"},
     OPTIONS_END,
 };
 
@@ -30,27 +30,29 @@ static const CommandOption json_only[] = {
 };
 
 static const CommandOption status_options[] = {
-    {"check", NULL, "Let the exit status tell: 0 up to date, 3 something is pending, 6 an applied "
-                    "file was changed or is missing, 1 a migration failed."},
-    {"all", NULL, "List every applied migration, not just the newest."},
+    {"check", NULL,
+     "let the exit status tell: 0 up to date, 3 something is pending, 6 an applied "
+     "file was changed or is missing, 1 a migration failed"},
+    {"all", NULL, "list every applied migration, not just the newest"},
     OPTION_JSON,
     OPTIONS_END,
 };
 
 static const CommandOption rollback_options[] = {
-    {"steps", "N", "How many migrations to undo, newest first (default: 1)."},
-    {"to", "VERSION", "Undo everything after VERSION, which stays; `0` undoes everything."},
+    {"steps", "N", "how many migrations to undo, newest first (default: 1)"},
+    {"to", "VERSION", "undo everything after VERSION, which stays; `0` undoes everything"},
     OPTIONS_END,
 };
 
 static const CommandOption wait_options[] = {
-    {"for", "database|schema", "What to wait for: the database answers (the default), or nothing "
-                               "is pending."},
+    {"for", "database|schema",
+     "what to wait for: the database answers (the default), or nothing "
+     "is pending"},
     OPTIONS_END,
 };
 
 static const CommandOption history_options[] = {
-    {"limit", "N", "How many runs to show (default: 20)."},
+    {"limit", "N", "how many runs to show (default: 20)"},
     OPTION_JSON,
     OPTIONS_END,
 };
@@ -97,7 +99,7 @@ const Command commands[] = {
                     "lockstep migrate --dir db/migrations --url sqlite:app.db\n"
                     "lockstep migrate --dry-run",
         .options = migrate_options,
-        .settings = "*",
+        .settings = "database,migrations,waiting,safety,output",
         .run = cmd_migrate,
     },
     {
@@ -110,7 +112,7 @@ const Command commands[] = {
         .examples = "lockstep wait\n"
                     "lockstep wait --for schema --wait 5m",
         .options = wait_options,
-        .settings = "database",
+        .settings = "database,migrations,waiting",
         .run = cmd_wait,
     },
     {
@@ -123,7 +125,7 @@ const Command commands[] = {
                     "lockstep status --check || echo 'not up to date'\n"
                     "lockstep status --json",
         .options = status_options,
-        .settings = "database",
+        .settings = "database,migrations",
         .run = cmd_status,
     },
     {
@@ -136,7 +138,7 @@ const Command commands[] = {
         .examples = "lockstep plan\n"
                     "lockstep plan --json",
         .options = json_only,
-        .settings = "database",
+        .settings = "database,migrations",
         .run = cmd_plan,
     },
     {
@@ -158,7 +160,7 @@ const Command commands[] = {
         .details = "Connects to nothing and shows no secret.",
         .examples = "lockstep detect",
         .options = json_only,
-        .settings = "database",
+        .settings = "database,migrations",
         .run = cmd_detect,
     },
     {
@@ -169,7 +171,7 @@ const Command commands[] = {
         .details = "Prints the path of each file that it wrote.",
         .examples = "lockstep new add_email_to_users\n"
                     "lockstep new --dir db/migrations --format dbmate create_users",
-        .settings = "database",
+        .settings = "database,migrations",
         .min_args = 1,
         .max_args = 1,
         .run = cmd_new,
@@ -185,7 +187,7 @@ const Command commands[] = {
                     "lockstep rollback --steps 3\n"
                     "lockstep rollback --to 20240101000000",
         .options = rollback_options,
-        .settings = "database",
+        .settings = "database,migrations,waiting,safety",
         .run = cmd_rollback,
     },
     {
@@ -195,7 +197,7 @@ const Command commands[] = {
         .summary = "Mark everything up to VERSION as applied without running it.",
         .details = "Adopts a database whose schema was made by other means.",
         .examples = "lockstep baseline 20240101000000",
-        .settings = "database",
+        .settings = "database,migrations,waiting",
         .min_args = 1,
         .max_args = 1,
         .run = cmd_baseline,
@@ -210,7 +212,7 @@ const Command commands[] = {
         .examples = "lockstep repair\n"
                     "lockstep repair --yes",
         .options = yes_only,
-        .settings = "database",
+        .settings = "database,migrations,waiting",
         .run = cmd_repair,
     },
     {

@@ -53,6 +53,13 @@ cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err)
 
 /* ---- which migrations ---- */
 
+static bool
+is_text(const Settings *settings, SettingId id, const char *value)
+{
+    const char *text = setting_text(settings, id);
+    return text && strcmp(text, value) == 0;
+}
+
 static const char *
 goose_env(void *ctx, const char *name)
 {
@@ -70,8 +77,8 @@ add_placeholders(Cli *cli, const DbUrl *url, SourceOptions *source)
         size_t equals = strcspn(*e, "=");
         if (strncmp(*e, prefix, sizeof prefix - 1) != 0 || (*e)[equals] != '=')
             continue;
-        char *name = str_dup(cli->arena, (Str){*e + sizeof prefix - 1,
-                                               equals - (sizeof prefix - 1)});
+        char *name =
+            str_dup(cli->arena, (Str){*e + sizeof prefix - 1, equals - (sizeof prefix - 1)});
         for (char *p = name; *p != '\0'; p++)
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p - 'A' + 'a');
@@ -85,7 +92,9 @@ add_placeholders(Cli *cli, const DbUrl *url, SourceOptions *source)
     } built_in[] = {
         {"flyway:database", url->database},
         {"flyway:user", url->user},
-        {"flyway:defaultSchema", schema ? schema : url->engine == DB_MYSQL ? url->database : NULL},
+        {"flyway:defaultSchema", schema                    ? schema
+                                 : url->engine == DB_MYSQL ? url->database
+                                                           : NULL},
         {"flyway:table", setting_text(&cli->settings, SET_TABLE)},
         {"flyway:environment", setting_text(&cli->settings, SET_ENVIRONMENT)},
         {"flyway:workingDirectory", getcwd(cwd, sizeof cwd)},
@@ -100,26 +109,10 @@ add_placeholders(Cli *cli, const DbUrl *url, SourceOptions *source)
     source->placeholders = pairs.p;
 }
 
-/* --tool: only plain SQL is known; a name that is not must not be taken for it in silence. */
-static bool
-check_tool(Cli *cli, bool *ret_off, Error *err)
-{
-    const char *tool = setting_text(&cli->settings, SET_TOOL);
-    *ret_off = tool && strcmp(tool, "none") == 0;
-    if (tool == NULL || *ret_off || strcmp(tool, "auto") == 0 || strcmp(tool, "sql") == 0)
-        return true;
-    error_set(err, ERROR_USAGE, "unknown tool '%s' (from %s)", tool,
-              cli->settings.values[SET_TOOL].origin);
-    return error_hint(err, "Use `sql` for a directory of SQL files, `none` to migrate nothing, or "
-                           "`auto`.");
-}
-
 bool
 cli_find_source(Cli *cli, SourceOptions *ret, bool *ret_found, Error *err)
 {
-    bool off;
-    if (!check_tool(cli, &off, err))
-        return false;
+    bool off = is_text(&cli->settings, SET_TOOL, "none");
     SourceOptions source = {.dir = setting_text(&cli->settings, SET_DIR),
                             .format = setting_text(&cli->settings, SET_FORMAT),
                             .env = goose_env,
@@ -171,13 +164,6 @@ lock_mode(const char *name)
         if (strcmp(name, mode == LOCK_AUTO ? "auto" : lock_mode_name((LockMode)mode)) == 0)
             return (LockMode)mode;
     return LOCK_AUTO;
-}
-
-static bool
-is_text(const Settings *settings, SettingId id, const char *value)
-{
-    const char *text = setting_text(settings, id);
-    return text && strcmp(text, value) == 0;
 }
 
 static int

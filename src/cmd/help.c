@@ -12,12 +12,14 @@
 
 #include "core/banned.h"
 
-enum { HELP_CEILING = 1 << 20, NAME_COLUMN = 2, TEXT_COLUMN = 14, OPTION_TEXT_COLUMN = 6 };
+enum { HELP_CEILING = 1 << 20, NAME_COLUMN = 2, TEXT_COLUMN = 17, OPTION_TEXT_COLUMN = 6 };
 
 static void
 add_heading(StrBuf *out, const char *text, bool color)
 {
-    strbuf_printf(out, "\n%s%s:%s\n", style_on(STYLE_BOLD, color), text, style_off(color));
+    char first = text[0] >= 'a' && text[0] <= 'z' ? (char)(text[0] - 'a' + 'A') : text[0];
+    strbuf_printf(out, "\n%s%c%s:%s\n", style_on(STYLE_BOLD, color), first, text + 1,
+                  style_off(color));
 }
 
 static void
@@ -30,6 +32,16 @@ add_row(StrBuf *out, const char *name, const char *text)
         column = 0;
     }
     output_wrap(out, text, column, TEXT_COLUMN);
+}
+
+static void
+add_command(StrBuf *out, const Command *command)
+{
+    SCRATCH_ARENA(arena);
+    add_row(out,
+            command->alias ? str_printf(arena, "%s, %s", command->name, command->alias)
+                           : command->name,
+            command->summary);
 }
 
 /* Each group once, in the order of the table. */
@@ -45,8 +57,10 @@ is_first_of_group(const Command *command)
 void
 help_overview(StrBuf *out, bool color)
 {
-    output_wrap(out, "lockstep runs database migrations when software is deployed: once, however "
-                     "many replicas start, for PostgreSQL, MySQL, MariaDB and SQLite.", 0, 0);
+    output_wrap(out,
+                "lockstep runs database migrations when software is deployed: once, however "
+                "many replicas start, for PostgreSQL, MySQL, MariaDB and SQLite.",
+                0, 0);
     add_heading(out, "Usage", color);
     strbuf_puts(out, "  lockstep COMMAND [OPTIONS] [ARGUMENTS]\n");
     for (const Command *first = commands; first->name != NULL; first++) {
@@ -55,13 +69,13 @@ help_overview(StrBuf *out, bool color)
         add_heading(out, first->group, color);
         for (const Command *c = first; c->name != NULL; c++)
             if (strcmp(c->group, first->group) == 0)
-                add_row(out, c->name, c->summary);
+                add_command(out, c);
     }
     add_heading(out, "Options", color);
-    add_row(out, "-h, --help", "Show help; after a command, that command's own.");
-    add_row(out, "-V, --version", "Show the version and those of the libraries in use.");
-    add_row(out, "-q, --quiet", "Log warnings and errors only.");
-    add_row(out, "-v, --verbose", "Log details too.");
+    add_row(out, "-h, --help", "show help; after a command, that command's own");
+    add_row(out, "-V, --version", "show the version and those of the libraries in use");
+    add_row(out, "-q, --quiet", "log errors only");
+    add_row(out, "-v, --verbose", "log details too");
     strbuf_puts(out, "\nStart with `lockstep detect`, then `lockstep plan`.\n"
                      "`lockstep help settings` lists what every command takes.\n");
 }
@@ -93,19 +107,18 @@ group_listed(const char *list, const char *group)
 static void
 add_setting(StrBuf *out, const SettingRow *row)
 {
-    bool has_flag = row->flag && *row->flag;
-    bool has_variable = row->variable && *row->variable;
-    if (!has_flag)
-        strbuf_printf(out, "  %s\n", has_variable ? row->variable : row->key);
-    else
-        strbuf_printf(out, "  --%s%s%s%s%s\n", row->flag, row->arg && *row->arg ? " " : "",
-                      row->arg ? row->arg : "", has_variable ? "    " : "",
-                      has_variable ? row->variable : "");
+    bool on = row->type == SETTING_BOOL && row->value && strcmp(row->value, "true") == 0;
+    strbuf_printf(out, "  --%s%s%s", row->flag, row->arg ? " " : "", row->arg ? row->arg : "");
+    if (on)
+        strbuf_printf(out, ", --no-%s", row->flag);
+    strbuf_addc(out, '\n');
     SCRATCH_ARENA(arena);
     StrBuf text = strbuf_new(arena, HELP_CEILING);
     strbuf_puts(&text, row->help);
-    if (row->value && *row->value)
+    if (row->value)
         strbuf_printf(&text, " (default: %s)", row->value);
+    if (row->variable[0])
+        strbuf_printf(&text, " [%s]", row->variable);
     output_wrap(out, text.p, 0, OPTION_TEXT_COLUMN);
 }
 
@@ -172,16 +185,26 @@ help_command(StrBuf *out, const Command *command, bool color)
 void
 help_settings(StrBuf *out, bool color)
 {
-    output_wrap(out, "Settings, strongest first: the option, the LOCKSTEP_* variable, a variable "
-                     "of other tools, lockstep.yaml, the default. Durations are `500ms`, `5s`, "
-                     "`10m`, `2h`; a bare number is seconds.", 0, 0);
+    output_wrap(out,
+                "Settings, strongest first: the option, the LOCKSTEP_* variable, a variable "
+                "of other tools, lockstep.yaml, the default. Durations are `500ms`, `5s`, "
+                "`10m`, `2h`; a bare number is seconds.",
+                0, 0);
     add_settings(out, "*", color);
-    add_heading(out, "Names in lockstep.yaml", color);
+    add_heading(out, "Names of other tools, understood too", color);
     for (size_t i = 0; i < SET_COUNT; i++) {
         const SettingRow *row = setting_row((SettingId)i);
-        if (row->key && *row->key && !(row->flags & SETTING_NO_FILE))
-            strbuf_printf(out, "  %-20s --%s\n", row->key, row->flag ? row->flag : "");
+        if (row->compat[0])
+            strbuf_printf(out, "  --%-14s %s\n", row->flag, row->compat);
     }
+    add_heading(out, "Keys of lockstep.yaml", color);
+    SCRATCH_ARENA(arena);
+    StrBuf list = strbuf_new(arena, HELP_CEILING);
+    for (size_t i = 0; i < SET_COUNT; i++)
+        if (setting_row((SettingId)i)->key)
+            strbuf_printf(&list, "%s%s", list.n ? ", " : "", setting_row((SettingId)i)->key);
+    strbuf_puts(&list, ", expect (engine, version), environments (by name, the same keys again)");
+    output_wrap(out, list.p, 0, NAME_COLUMN);
     add_heading(out, "Exit status", color);
     for (size_t i = 0; i < ERROR_COUNT; i++) {
         char number[24];

@@ -11,12 +11,18 @@
 
 #include "core/banned.h"
 
+bool
+cli_is_absent_file(const DbUrl *url)
+{
+    return url->engine == DB_SQLITE && url->database && strcmp(url->database, ":memory:") != 0 &&
+           fs_kind(url->database) == FS_ABSENT;
+}
+
 static bool
 stands_for_absent(Cli *cli, Look *look, Error *err)
 {
     const DbUrl *url = look->options.url;
-    if (url->engine != DB_SQLITE || url->database == NULL ||
-        strcmp(url->database, ":memory:") == 0 || fs_kind(url->database) != FS_ABSENT)
+    if (!cli_is_absent_file(url))
         return true;
     DbUrl *memory = arena_make(cli->arena, DbUrl);
     if (!dburl_parse(cli->arena, STR("sqlite::memory:"), memory, err))
@@ -41,7 +47,8 @@ look_open(Cli *cli, bool check_content, Look *ret, Error *err)
         return true;
     }
     if (!stands_for_absent(cli, &look, err) ||
-        !run_connect(cli->arena, &cli->wait, &look.options, "lockstep", !look.absent, &look.db, err))
+        !run_connect(cli->arena, &cli->wait, &look.options, "lockstep", !look.absent, &look.db,
+                     err))
         return false;
     look.survey = arena_make(cli->arena, Survey);
     if (!run_survey(cli->arena, look.db, &look.options, check_content, look.survey, err)) {

@@ -8,9 +8,9 @@
 #include "core/banned.h"
 
 typedef struct BackupContext {
-    Cli              *cli;
+    Cli *cli;
     const RunOptions *options;
-    const char       *target;
+    const char *target;
 } BackupContext;
 
 static bool
@@ -28,17 +28,16 @@ static void
 tell_failure(Cli *cli, bool rollback, const Error *err)
 {
     if (!cli->failure_told)
-        log_failure(LOG_ERROR, "migration.failed", rollback ? "Rollback failed" : "Migration failed",
-                    NULL, err);
+        log_failure(LOG_ERROR, "migration.failed",
+                    rollback ? "Rollback failed" : "Migration failed", NULL, err);
     cli->failure_told = true;
 }
 
 static bool
 migrate_found(Cli *cli, RunOptions *options, bool serve_health, RunReport *ret, Error *err)
 {
-    BackupContext backup = {.cli = cli,
-                            .options = options,
-                            .target = setting_text(&cli->settings, SET_BACKUP)};
+    BackupContext backup = {
+        .cli = cli, .options = options, .target = setting_text(&cli->settings, SET_BACKUP)};
     if (backup.target && strcmp(backup.target, "none") != 0) {
         options->before = backup_before;
         options->before_ctx = &backup;

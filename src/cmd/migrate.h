@@ -5,9 +5,9 @@
 #include "cmd/cmd.h"
 
 typedef struct MigrateKind {
-    bool        serve_health;
-    bool        rollback;
-    int64_t     steps;
+    bool serve_health;
+    bool rollback;
+    int64_t steps;
     const char *to;
 } MigrateKind;
 

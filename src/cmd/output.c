@@ -56,7 +56,8 @@ output_json_text(Arena *arena, Str text)
 {
     if (text.p == NULL)
         return json_null();
-    if (str_is_utf8(text, NULL))
+    size_t bad;
+    if (str_is_utf8(text, &bad))
         return json_stringn_nocheck(text.p, text.n);
     char *copy = str_dup(arena, text);
     for (size_t i = 0; i < text.n; i++)
@@ -68,12 +69,9 @@ output_json_text(Arena *arena, Str text)
 const char *
 style_on(Style style, bool color)
 {
-    static const char *const codes[] = {[STYLE_NONE] = "",
-                                        [STYLE_BOLD] = "\033[1m",
-                                        [STYLE_DIM] = "\033[2m",
-                                        [STYLE_GREEN] = "\033[32m",
-                                        [STYLE_YELLOW] = "\033[33m",
-                                        [STYLE_RED] = "\033[31m"};
+    static const char *const codes[] = {
+        [STYLE_NONE] = "",          [STYLE_BOLD] = "\033[1m",    [STYLE_DIM] = "\033[2m",
+        [STYLE_GREEN] = "\033[32m", [STYLE_YELLOW] = "\033[33m", [STYLE_RED] = "\033[31m"};
     return color ? codes[style] : "";
 }
 

@@ -33,21 +33,21 @@ statement_text(const Script *script, size_t index)
 
 /* Statements of this one that earlier runs have finished. */
 static size_t
-statements_done(const PlanItem *item)
+statements_done(const Plan *plan, const Migration *m)
 {
-    return item->row && item->row->statements_done > 0 ? (size_t)item->row->statements_done : 0;
+    const LedgerRow *row = plan->failed_m == m ? plan->failed : NULL;
+    return row && row->statements_done > 0 ? (size_t)row->statements_done : 0;
 }
 
 static json_t *
-json_migration(Arena *arena, const PlanItem *item, unsigned caps)
+json_migration(Arena *arena, const Plan *plan, const Migration *m, unsigned caps)
 {
-    const Migration *m = item->m;
     json_t *o = json_object();
     json_object_set_new(o, "version", output_json_text(arena, str_of(m->version)));
     json_object_set_new(o, "name", output_json_text(arena, str_of(m->name ? m->name : "")));
     json_object_set_new(o, "file", output_json_text(arena, str_of(m->path)));
     json_object_set_new(o, "transaction", json_boolean(apply_is_whole(caps, &m->up)));
-    json_object_set_new(o, "statements_done", json_integer((json_int_t)statements_done(item)));
+    json_object_set_new(o, "statements_done", json_integer((json_int_t)statements_done(plan, m)));
     json_t *list = json_array();
     for (size_t i = 0; i < m->up.statements.n; i++) {
         size_t line, column;
@@ -71,13 +71,15 @@ json_plan(Arena *arena, const Look *look)
                         look->found ? output_json_text(arena, str_of(look->options.url->display))
                                     : json_null());
     json_object_set_new(o, "tool", json_string(look->found ? "sql" : "none"));
-    json_object_set_new(o, "format", look->survey ? json_string(look->survey->source.format_name)
-                                                  : json_null());
-    json_object_set_new(o, "state", json_string(plan_state_name(
-                                        look->survey ? look->survey->plan.state : PLAN_NONE)));
-    for (size_t i = 0; look->survey && i < look->survey->plan.pending.n; i++)
-        json_array_append_new(pending, json_migration(arena, &look->survey->plan.pending.p[i],
-                                                      db_caps(look->db)));
+    json_object_set_new(o, "format",
+                        look->survey ? json_string(look->survey->source.format_name) : json_null());
+    json_object_set_new(
+        o, "state",
+        json_string(plan_state_name(look->survey ? look->survey->plan.state : PLAN_NONE)));
+    const Plan *plan = look->survey ? &look->survey->plan : NULL;
+    for (size_t i = 0; plan && i < plan->pending.n; i++)
+        json_array_append_new(pending,
+                              json_migration(arena, plan, plan->pending.p[i].m, db_caps(look->db)));
     json_object_set_new(o, "pending", pending);
     return o;
 }
@@ -115,15 +117,15 @@ boundary(unsigned caps, const Script *up)
 }
 
 static void
-print_migration(Cli *cli, const PlanItem *item, unsigned caps, StrBuf *out)
+print_migration(Cli *cli, const Plan *plan, const Migration *m, unsigned caps, StrBuf *out)
 {
-    const Script *up = &item->m->up;
-    strbuf_printf(out, "\n%s%s%s  %s\n", style_on(STYLE_BOLD, cli->stdout_color), item->m->path,
+    const Script *up = &m->up;
+    strbuf_printf(out, "\n%s%s%s  %s\n", style_on(STYLE_BOLD, cli->stdout_color), m->path,
                   style_off(cli->stdout_color), boundary(caps, up));
     for (size_t i = 0; i < up->statements.n; i++) {
         size_t line, column;
         script_position(up, up->statements.p[i].offset, &line, &column);
-        print_statement(out, line, statement_text(up, i), i < statements_done(item));
+        print_statement(out, line, statement_text(up, i), i < statements_done(plan, m));
     }
 }
 
@@ -140,7 +142,7 @@ print_plan(Cli *cli, const Look *look, StrBuf *out)
     strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,
                   look->survey->source.format_name);
     for (size_t i = 0; i < plan->pending.n; i++)
-        print_migration(cli, &plan->pending.p[i], db_caps(look->db), out);
+        print_migration(cli, plan, plan->pending.p[i].m, db_caps(look->db), out);
     if (plan->pending.n)
         strbuf_printf(out, "\n%zu to apply: run `lockstep migrate`.\n", plan->pending.n);
     else

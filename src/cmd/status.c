@@ -10,12 +10,6 @@
 
 enum { APPLIED_SHOWN = 15 };
 
-typedef struct Row {
-    const char *version, *name, *state, *applied_at;
-    int64_t     duration_ms;
-    Style       style;
-} Row;
-
 static const char *
 version_of(const PlanItem *item)
 {
@@ -49,9 +43,10 @@ json_applied(Arena *arena, const PlanItem *item)
     json_t *o = json_item(arena, item);
     json_object_set_new(o, "applied_at",
                         output_json_text(arena, str_of(item->row ? item->row->applied_at : NULL)));
-    json_object_set_new(o, "duration_ms", item->row && item->row->duration_ms >= 0
-                                              ? json_integer(item->row->duration_ms)
-                                              : json_null());
+    json_object_set_new(o, "duration_ms",
+                        item->row && item->row->duration_ms >= 0
+                            ? json_integer(item->row->duration_ms)
+                            : json_null());
     return o;
 }
 
@@ -97,8 +92,8 @@ json_status(Arena *arena, const Look *look)
                         look->found ? output_json_text(arena, str_of(look->options.url->display))
                                     : json_null());
     json_object_set_new(o, "tool", json_string(look->found ? "sql" : "none"));
-    json_object_set_new(o, "format", look->survey ? json_string(look->survey->source.format_name)
-                                                  : json_null());
+    json_object_set_new(o, "format",
+                        look->survey ? json_string(look->survey->source.format_name) : json_null());
     json_object_set_new(o, "state", json_string(plan_state_name(plan->state)));
     json_object_set_new(o, "applied",
                         json_items(arena, plan->applied.p, plan->applied.n, json_applied));
@@ -116,47 +111,60 @@ json_status(Arena *arena, const Look *look)
 /* ---- text ---- */
 
 static void
-add_rows(Arena *arena, Table *table, const PlanItem *items, size_t from, size_t count,
-         const char *state)
+add_row(Arena *arena, Table *table, const PlanItem *item, const char *state)
 {
-    for (size_t i = from; i < count; i++) {
-        const LedgerRow *row = items[i].row;
-        const char *version = version_of(&items[i]);
-        table_add(table, str_of(version ? version : "(repeatable)"));
-        table_add(table, str_of(name_of(&items[i])));
-        table_add(table, str_of(state));
-        table_add(table, str_of(row ? row->applied_at : NULL));
-        table_add(table, row && row->duration_ms >= 0
-                             ? str_of(str_from_duration_ms(arena, row->duration_ms))
-                             : STR_ABSENT);
-    }
+    const LedgerRow *row = item->row;
+    const char *version = version_of(item);
+    table_add(table, str_of(version ? version : "(repeatable)"));
+    table_add(table, str_of(name_of(item)));
+    table_add(table, str_of(state));
+    table_add(table, str_of(row ? row->applied_at : NULL));
+    table_add(table, row && row->duration_ms >= 0
+                         ? str_of(str_from_duration_ms(arena, row->duration_ms))
+                         : STR_ABSENT);
+}
+
+static bool
+is_changed(const Plan *plan, const PlanItem *item)
+{
+    for (size_t i = 0; i < plan->changed.n; i++)
+        if (plan->changed.p[i].row == item->row)
+            return true;
+    return false;
 }
 
 static void
 print_table(Cli *cli, const Plan *plan, StrBuf *out)
 {
     static const char *const titles[] = {"VERSION", "NAME", "STATE", "APPLIED", "TOOK"};
-    Table table = table_new(cli->arena, "<<<<>", titles);
-    size_t skipped = 0;
+    Arena *arena = cli->arena;
+    Table table = table_new(arena, "<<<<>", titles);
+    size_t hidden = 0;
     if (!cli_option(cli, "all") && plan->applied.n > APPLIED_SHOWN)
-        skipped = plan->applied.n - APPLIED_SHOWN;
-    add_rows(cli->arena, &table, plan->missing.p, 0, plan->missing.n, "missing");
-    add_rows(cli->arena, &table, plan->applied.p, skipped, plan->applied.n, "applied");
-    add_rows(cli->arena, &table, plan->ahead.p, 0, plan->ahead.n, "ahead");
-    add_rows(cli->arena, &table, plan->changed.p, 0, plan->changed.n, "changed");
-    if (plan->failed) {
-        PlanItem item = {.m = plan->failed_m, .row = plan->failed};
-        add_rows(cli->arena, &table, &item, 0, 1, "failed");
+        hidden = plan->applied.n - APPLIED_SHOWN;
+    for (size_t i = 0; i < plan->missing.n; i++)
+        add_row(arena, &table, &plan->missing.p[i], "missing");
+    for (size_t i = 0; i < plan->applied.n; i++) {
+        bool changed = is_changed(plan, &plan->applied.p[i]);
+        if (i >= hidden || changed)
+            add_row(arena, &table, &plan->applied.p[i], changed ? "changed" : "applied");
     }
-    for (size_t i = 0; i < plan->pending.n; i++)
-        if (plan->pending.p[i].row == NULL || plan->pending.p[i].row != plan->failed)
-            add_rows(cli->arena, &table, plan->pending.p, i, i + 1, "pending");
+    for (size_t i = 0; i < plan->ahead.n; i++)
+        add_row(arena, &table, &plan->ahead.p[i], "ahead");
+    bool failed_shown = plan->failed == NULL;
+    for (size_t i = 0; i < plan->pending.n; i++) {
+        bool failed = plan->failed && plan->pending.p[i].m == plan->failed_m;
+        add_row(arena, &table, &plan->pending.p[i], failed ? "failed" : "pending");
+        failed_shown = failed_shown || failed;
+    }
+    if (!failed_shown)
+        add_row(arena, &table, &(PlanItem){.m = plan->failed_m, .row = plan->failed}, "failed");
     if (table.cells.n == 0)
         return;
     strbuf_addc(out, '\n');
     table_print(&table, out, "  ", cli->stdout_color);
-    if (skipped)
-        strbuf_printf(out, "  (%zu earlier ones are applied too; --all lists them)\n", skipped);
+    if (hidden)
+        strbuf_printf(out, "  (%zu earlier ones are applied; --all lists them)\n", hidden);
 }
 
 /* What to do now, one sentence a finding, the gravest first. */
@@ -165,19 +173,26 @@ print_next_step(const Plan *plan, StrBuf *out)
 {
     strbuf_addc(out, '\n');
     if (plan->failed)
-        strbuf_printf(out, "%s %s: correct it and run `lockstep migrate`, which resumes it, or see "
-                           "`lockstep repair`.\n",
+        strbuf_printf(out,
+                      "%s %s: correct it and run `lockstep migrate`, which resumes it, or see "
+                      "`lockstep repair`.\n",
                       plan->failed->version ? plan->failed->version : "A repeatable migration",
                       plan->failed->state == ROW_RUNNING ? "has begun and not ended" : "failed");
     if (plan->changed.n)
-        strbuf_printf(out, "%zu changed since applied: put the file back, or accept it with "
-                           "`lockstep repair`.\n", plan->changed.n);
+        strbuf_printf(out,
+                      "%zu changed since applied: put the file back, or accept it with "
+                      "`lockstep repair`.\n",
+                      plan->changed.n);
     if (plan->missing.n)
-        strbuf_printf(out, "%zu applied here without a file: restore the file, or let "
-                           "`lockstep repair` forget it.\n", plan->missing.n);
+        strbuf_printf(out,
+                      "%zu applied here without a file: restore the file, or let "
+                      "`lockstep repair` forget it.\n",
+                      plan->missing.n);
     if (plan->out_of_order.n)
-        strbuf_printf(out, "%zu pending below an applied version: renumber, or allow it with "
-                           "`--order any`.\n", plan->out_of_order.n);
+        strbuf_printf(out,
+                      "%zu pending below an applied version: renumber, or allow it with "
+                      "`--order any`.\n",
+                      plan->out_of_order.n);
     if (plan->pending.n)
         strbuf_printf(out, "%zu pending: run `lockstep migrate`.\n", plan->pending.n);
     else if (plan->state == PLAN_AHEAD)
@@ -196,9 +211,9 @@ print_status(Cli *cli, const Look *look, StrBuf *out)
         return;
     }
     const Plan *plan = &look->survey->plan;
-    static const Style styles[] = {[PLAN_NONE] = STYLE_DIM,       [PLAN_EMPTY] = STYLE_YELLOW,
-                                   [PLAN_PENDING] = STYLE_YELLOW, [PLAN_CURRENT] = STYLE_GREEN,
-                                   [PLAN_AHEAD] = STYLE_GREEN,    [PLAN_FAILED] = STYLE_RED};
+    static const Style styles[] = {
+        [PLAN_NONE] = STYLE_DIM,      [PLAN_EMPTY] = STYLE_YELLOW, [PLAN_PENDING] = STYLE_YELLOW,
+        [PLAN_CURRENT] = STYLE_GREEN, [PLAN_AHEAD] = STYLE_GREEN,  [PLAN_FAILED] = STYLE_RED};
     strbuf_printf(out, "Database   %s%s\n", look->options.url->display,
                   look->absent ? " (not there yet)" : "");
     strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The MySQL and MariaDB driver on MariaDB Connector/C, sole user of mysql.h. The library's
+ * The MySQL and MariaDB driver on MariaDB Connector/C. The library's
  * non-blocking calls are served from the connection's Wait. A stop (signal, lost lock, harm to
  * others) in the middle of a statement kills that statement through a second, short connection, and
  * the first is read to its end: the session stays usable for the rollback and for the record.
@@ -21,36 +21,29 @@
 
 #include "core/clock.h"
 #include "core/fs.h"
+
 #include "core/banned.h"
 
-#define STACK_SIZE ((size_t)256 << 10) /* of the library's coroutine: TLS and name look-up in it */
-#define KILL_MS 3000 /* to reach the server a second time, and for it to act */
-#define DRAIN_MS 5000 /* from KILL QUERY to the end of the statement */
-#define RESULT_MAX ((size_t)256 << 20)
-#define IDENT_MAX ((size_t)1 << 20)
-#define LITERAL_MAX ((size_t)1 << 30)
+/* Of the library's coroutine: TLS and the look-up of names run in it. */
+#define STACK_SIZE      ((size_t)256 << 10)
+#define KILL_MS         3000 /* to reach the server a second time, and for it to act */
+#define DRAIN_MS        5000 /* from KILL QUERY to the end of the statement */
+#define RESULT_MAX      ((size_t)256 << 20)
 #define DATABASE_EXISTS "1007"
-#define YEAR_S 31536000 /* the largest lock_wait_timeout */
-
-typedef enum TlsMode {
-    TLS_DISABLED,
-    TLS_PREFERRED,
-    TLS_REQUIRED,
-    TLS_VERIFY_CA,
-    TLS_VERIFY_IDENTITY,
-} TlsMode;
+#define YEAR_S          31536000 /* the largest lock_wait_timeout */
 
 typedef struct Mysql {
     MysqlServer server;
-    MYSQL      *conn;
-    Wait       *wait;
-    char       *socket; /* NULL = TCP */
-    TlsMode     tls;
-    bool        connected, broken;
-    bool        disturbed; /* what ran since the last reset may have changed the session */
-    int64_t     deadline; /* of what runs now, -1 = none */
-    bool        stopped; /* what runs now was stopped, for the reason in `stop` */
-    Error       stop;
+    MYSQL *conn;
+    Wait *wait;
+    MysqlParams params;
+    bool connected, broken;
+    bool prepared;                /* our settings are made; looking around needs none */
+    bool disturbed;               /* what ran since the last reset may have changed the session */
+    int64_t lock_s, statement_ms; /* as set last; lock_s 0 = never */
+    int64_t deadline;             /* of what runs now, -1 = none */
+    bool stopped;                 /* what runs now was stopped, for the reason in `stop` */
+    Error stop;
 } Mysql;
 
 static Mysql *
@@ -60,7 +53,7 @@ native(const Db *db)
 }
 
 MysqlServer *
-mysql_server(Db *db)
+mysql_server(const Db *db)
 {
     return &native(db)->server;
 }
@@ -73,11 +66,11 @@ static void
 kill_statement(Db *db)
 {
     SCRATCH_ARENA(scratch);
-    Wait     *wait = native(db)->wait;
-    DbUrl     url = db->url;
+    Wait *wait = native(db)->wait;
+    DbUrl url = db->url;
     DbOptions options = db->options;
-    Error     ignored = ERROR_INIT;
-    Db       *helper = NULL;
+    Error ignored = ERROR_INIT;
+    Db *helper = NULL;
 
     url.database = NULL;
     options.connect_timeout_ms = KILL_MS;
@@ -95,8 +88,8 @@ kill_statement(Db *db)
 static WaitResult
 wait_once(Db *db, short events, int64_t until, Error *why)
 {
-    Mysql     *m = native(db);
-    bool       draining = m->stopped;
+    Mysql *m = native(db);
+    bool draining = m->stopped;
     WaitResult result;
 
     if (m->deadline >= 0 && (until < 0 || m->deadline < until))
@@ -115,8 +108,8 @@ wait_once(Db *db, short events, int64_t until, Error *why)
 static int
 serve(Db *db, int status)
 {
-    Mysql  *m = native(db);
-    short   events = 0;
+    Mysql *m = native(db);
+    short events = 0;
     int64_t until = -1;
 
     if (m->stopped && !m->connected)
@@ -130,7 +123,7 @@ serve(Db *db, int status)
     if (status & MYSQL_WAIT_TIMEOUT)
         until = clock_ms() + mysql_get_timeout_value_ms(m->conn);
     for (;;) {
-        Error      why = ERROR_INIT;
+        Error why = ERROR_INIT;
         WaitResult result = wait_once(db, events, until, &why);
 
         if (result == WAIT_READY)
@@ -171,7 +164,7 @@ lost(Error *err)
 static bool
 fail(Db *db, Str sql, Error *err)
 {
-    Mysql   *m = native(db);
+    Mysql *m = native(db);
     unsigned number = mysql_errno(m->conn);
 
     if (mysql_error_breaks(number))
@@ -186,126 +179,29 @@ fail(Db *db, Str sql, Error *err)
 
 /* ---- connecting ---- */
 
-static const char *
-param(const DbUrl *url, const char *const *names)
-{
-    for (; *names; names++) {
-        const char *value = dburl_param(url, *names);
-
-        if (value)
-            return value;
-    }
-    return NULL;
-}
-#define PARAM(url, ...) param((url), (const char *const[]){__VA_ARGS__, NULL})
-
-static bool
-is_socket(const char *path)
-{
-    return fs_kind(path) == FS_OTHER;
-}
-
-/* "localhost" without a port means the server's socket, as every MySQL client has it; where none
- * of the usual ones is there, TCP gets a chance. A host that is a directory holds the socket. */
-static char *
-choose_socket(Arena *arena, const DbUrl *url)
-{
-    static const char *const usual[] = {"/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock",
-                                        "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"};
-    static const char *const names[] = {"mysqld.sock", "mysql.sock"};
-    const char *given = PARAM(url, "socket", "unix_socket", "unixSocket");
-    const char *path = given ? given : url->host;
-
-    if (path && path[0] == '/') {
-        for (size_t i = 0; i < COUNT_OF(names) && fs_kind(path) == FS_DIR; i++) {
-            char *inside = fs_join(arena, path, names[i]);
-
-            if (is_socket(inside))
-                return inside;
-        }
-        return str_dup(arena, str_of(path));
-    }
-    if (url->port || (url->host && strcmp(url->host, "localhost") != 0))
-        return NULL;
-    for (size_t i = 0; i < COUNT_OF(usual); i++) {
-        if (is_socket(usual[i]))
-            return str_dup(arena, str_of(usual[i]));
-    }
-    return NULL;
-}
-
-/* The words of MySQL's ssl-mode, of libpq's sslmode, and of Go's tls. */
-static bool
-read_tls_mode(const DbUrl *url, TlsMode *ret, Error *err)
-{
-    static const struct {
-        const char *word;
-        TlsMode     mode;
-    } words[] = {
-        {"disabled", TLS_DISABLED},       {"disable", TLS_DISABLED},
-        {"false", TLS_DISABLED},          {"preferred", TLS_PREFERRED},
-        {"prefer", TLS_PREFERRED},        {"allow", TLS_PREFERRED},
-        {"required", TLS_REQUIRED},       {"require", TLS_REQUIRED},
-        {"skip-verify", TLS_REQUIRED},    {"verify_ca", TLS_VERIFY_CA},
-        {"verify-ca", TLS_VERIFY_CA},     {"verify_identity", TLS_VERIFY_IDENTITY},
-        {"verify-full", TLS_VERIFY_IDENTITY}, {"true", TLS_VERIFY_IDENTITY},
-    };
-    const char *word = PARAM(url, "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls");
-
-    if (!word) {
-        *ret = PARAM(url, "ssl-ca", "ssl_ca", "sslrootcert") ? TLS_VERIFY_CA : TLS_PREFERRED;
-        return true;
-    }
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (strcasecmp(word, words[i].word) == 0) {
-            *ret = words[i].mode;
-            return true;
-        }
-    }
-    error_set(err, ERROR_USAGE, "the option 'ssl-mode' of the database URL cannot be '%s'", word);
-    return error_hint(err, "It is one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, "
-                           "VERIFY_IDENTITY.");
-}
-
-/* A static binary's OpenSSL looks where no distribution keeps its bundle. */
-static const char *
-system_ca(void)
-{
-    static const char *const bundles[] = {
-        "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
-
-    for (size_t i = 0; i < COUNT_OF(bundles); i++) {
-        if (fs_kind(bundles[i]) == FS_FILE)
-            return bundles[i];
-    }
-    return NULL;
-}
-
 /* TLS protects the network; a Unix socket needs none, and the library refuses it there. Connector/C
- * 3.3 checks the chain whenever a CA is set, and the host's name with VERIFY_SERVER_CERT; 3.4 checks
- * either both or nothing, so that there VERIFY_CA is as strict as VERIFY_IDENTITY. */
+ * 3.3 checks the chain whenever a CA is set, and the host's name with VERIFY_SERVER_CERT; 3.4
+ * checks either both or nothing, so that there VERIFY_CA is as strict as VERIFY_IDENTITY. */
 static void
 set_tls(Db *db)
 {
-    Mysql      *m = native(db);
-    const char *ca = PARAM(&db->url, "ssl-ca", "ssl_ca", "sslrootcert");
-    const char *cert = PARAM(&db->url, "ssl-cert", "ssl_cert", "sslcert");
-    const char *key = PARAM(&db->url, "ssl-key", "ssl_key", "sslkey");
-    bool        both = mysql_get_client_version() >= 30400;
-    my_bool     on = m->tls != TLS_DISABLED && !m->socket;
-    my_bool     verify = on && (m->tls == TLS_VERIFY_IDENTITY || (both && m->tls == TLS_VERIFY_CA));
+    Mysql *m = native(db);
+    const MysqlParams *p = &m->params;
+    bool both = mysql_get_client_version() >= 30400;
+    my_bool on = p->tls != MYSQL_TLS_DISABLED && !p->socket;
+    my_bool verify = on && (p->tls == MYSQL_TLS_VERIFY_IDENTITY ||
+                            (p->tls == MYSQL_TLS_VERIFY_CA && (both || !p->ca)));
 
     mysql_options(m->conn, MYSQL_OPT_SSL_ENFORCE, &on);
     mysql_options(m->conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
     if (!on)
         return;
-    if (m->tls >= TLS_VERIFY_CA)
-        mysql_options(m->conn, MYSQL_OPT_SSL_CA, ca ? ca : system_ca());
-    if (cert)
-        mysql_options(m->conn, MYSQL_OPT_SSL_CERT, cert);
-    if (key)
-        mysql_options(m->conn, MYSQL_OPT_SSL_KEY, key);
+    if (p->tls >= MYSQL_TLS_VERIFY_CA && p->ca)
+        mysql_options(m->conn, MYSQL_OPT_SSL_CA, p->ca);
+    if (p->cert)
+        mysql_options(m->conn, MYSQL_OPT_SSL_CERT, p->cert);
+    if (p->key)
+        mysql_options(m->conn, MYSQL_OPT_SSL_KEY, p->key);
 }
 
 static void
@@ -314,12 +210,12 @@ set_options(Db *db)
     /* Without a verified peer a server may not ask for the password in clear text. */
     static const char hashed[] = "mysql_native_password,caching_sha2_password,sha256_password,"
                                  "client_ed25519,auth_gssapi_client,parsec";
-    Mysql            *m = native(db);
-    unsigned          seconds = (unsigned)((db->options.connect_timeout_ms + 999) / 1000);
-    unsigned          no = 0;
-    unsigned          protocol = m->socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-    my_bool           off = 0;
-    size_t            stack = STACK_SIZE;
+    Mysql *m = native(db);
+    unsigned seconds = (unsigned)((db->options.connect_timeout_ms + 999) / 1000);
+    unsigned no = 0;
+    unsigned protocol = m->params.socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+    my_bool off = 0;
+    size_t stack = STACK_SIZE;
 
     mysql_options(m->conn, MYSQL_OPT_NONBLOCK, &stack);
     mysql_options(m->conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -329,7 +225,7 @@ set_options(Db *db)
     mysql_options(m->conn, MYSQL_OPT_PROTOCOL, &protocol);
     mysql_options4(m->conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name",
                    db->options.application_name);
-    if (!m->socket && m->tls < TLS_VERIFY_CA)
+    if (!m->params.socket && m->params.tls < MYSQL_TLS_VERIFY_CA)
         mysql_options(m->conn, MARIADB_OPT_RESTRICTED_AUTH, hashed);
     set_tls(db);
 }
@@ -338,7 +234,7 @@ set_options(Db *db)
 static void
 set_keepalive(int fd)
 {
-    int          on = 1, idle = 5, interval = 3, count = 3;
+    int on = 1, idle = 5, interval = 3, count = 3;
     unsigned int unanswered_ms = 15000;
 
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
@@ -348,47 +244,42 @@ set_keepalive(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
 }
 
-static bool
-want_no_foreign_keys(const DbUrl *url, bool *ret, Error *err)
+static void
+note_status(Mysql *m)
 {
-    const char *value = dburl_param(url, "foreign_key_checks");
-    bool        on = true;
-
-    if (value && !str_to_bool(str_of(value), &on))
-        return error_set(err, ERROR_USAGE,
-                         "the option 'foreign_key_checks' of the database URL cannot be '%s'; it is "
-                         "on or off",
-                         value);
-    *ret = !on;
-    return true;
+    m->server.no_backslash_escapes = m->conn->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES;
 }
 
 /* FOUND_ROWS: db_changes counts the rows an UPDATE matched, as on the other engines. */
 static bool
 log_in(Db *db, Error *err)
 {
-    Mysql      *m = native(db);
+    Mysql *m = native(db);
     const char *password = secret_is_set(db->url.password) ? secret_reveal(db->url.password) : NULL;
-    const char *host = m->socket ? NULL : db->url.host ? db->url.host : "localhost";
-    unsigned    port = (unsigned)(db->url.port ? db->url.port : 3306);
-    MYSQL      *ok = NULL;
+    const char *host = m->params.socket ? NULL : db->url.host ? db->url.host : "localhost";
+    unsigned port = (unsigned)(db->url.port ? db->url.port : 3306);
+    MYSQL *ok = NULL;
 
     m->deadline = clock_ms() + db->options.connect_timeout_ms;
     SERVE(db,
           mysql_real_connect_start(&ok, m->conn, host, db->url.user, password, db->url.database,
-                                   port, m->socket, CLIENT_FOUND_ROWS | CLIENT_MULTI_RESULTS),
+                                   port, m->params.socket,
+                                   CLIENT_FOUND_ROWS | CLIENT_MULTI_RESULTS),
           mysql_real_connect_cont(&ok, m->conn, ready));
     m->deadline = -1;
     if (!ok)
         return fail(db, STR_ABSENT, err);
-    if (m->tls >= TLS_REQUIRED && !m->socket && !mysql_get_ssl_cipher(m->conn)) {
+    if (m->params.tls >= MYSQL_TLS_REQUIRED && !m->params.socket &&
+        !mysql_get_ssl_cipher(m->conn)) {
         m->broken = true;
         error_set(err, ERROR_UNREACHABLE, "cannot connect to %s: the server has no TLS",
                   db->url.display);
         err->cls = ERROR_CLASS_LOGIN;
-        return error_hint(err, "Switch TLS on in the server, or say ssl-mode=PREFERRED in the URL.");
+        return error_hint(err,
+                          "Switch TLS on in the server, or say ssl-mode=PREFERRED in the URL.");
     }
     m->connected = true;
+    note_status(m);
     return true;
 }
 
@@ -396,14 +287,11 @@ static bool
 connect_finish(Db *db, Error *err)
 {
     Mysql *m = arena_make(db->arena, Mysql);
-    bool   no_keys = false;
 
     db->native = m;
     m->wait = db->options.wait;
     m->deadline = -1;
-    m->disturbed = true; /* the server's own defaults, not yet ours */
-    m->socket = choose_socket(db->arena, &db->url);
-    if (!read_tls_mode(&db->url, &m->tls, err) || !want_no_foreign_keys(&db->url, &no_keys, err))
+    if (!mysql_params(db->arena, &db->url, &m->params, err))
         return false;
     m->conn = mysql_init(NULL);
     if (!m->conn)
@@ -411,11 +299,11 @@ connect_finish(Db *db, Error *err)
     set_options(db);
     if (!log_in(db, err))
         return false;
-    if (!m->socket)
+    if (!m->params.socket)
         set_keepalive((int)mysql_get_socket(m->conn));
     m->server.version_num = (int)mysql_get_server_version(m->conn);
     m->server.mariadb = strstr(mysql_get_server_info(m->conn), "MariaDB") != NULL;
-    return !no_keys || db_do(db, Q_MYSQL_FOREIGN_KEYS, DB_ARGS(), err);
+    return !m->params.no_foreign_keys || db_do(db, Q_MYSQL_FOREIGN_KEYS, DB_ARGS(), err);
 }
 
 static void
@@ -449,7 +337,7 @@ leaves_session_alone(Str sql)
 {
     static const char *const words[] = {"select", "insert",   "update", "delete",   "create",
                                         "alter",  "drop",     "rename", "truncate", "replace",
-                                        "show",   "rollback", "commit", "kill"};
+                                        "show",   "rollback", "commit", "kill",     "start"};
     Str text = str_trim(sql);
 
     for (size_t i = 0; i < COUNT_OF(words); i++) {
@@ -487,7 +375,7 @@ static bool
 fetch_rows(Db *db, MYSQL_RES *result, Rows *rows, Str sql, Error *err)
 {
     Mysql *m = native(db);
-    bool   fits = true;
+    bool fits = true;
 
     rows->cells.n = 0;
     rows->rows = rows->bytes = 0;
@@ -509,9 +397,9 @@ fetch_rows(Db *db, MYSQL_RES *result, Rows *rows, Str sql, Error *err)
 static bool
 take_answer(Db *db, Rows *rows, Str sql, Error *err)
 {
-    Mysql     *m = native(db);
+    Mysql *m = native(db);
     MYSQL_RES *result = mysql_use_result(m->conn);
-    bool       ok;
+    bool ok;
 
     if (!result) {
         if (mysql_errno(m->conn))
@@ -531,7 +419,7 @@ static bool
 run_statement(Db *db, Str sql, Rows *rows, Error *err)
 {
     Mysql *m = native(db);
-    int    rc = 0;
+    int rc = 0;
 
     SERVE(db, mysql_real_query_start(&rc, m->conn, sql.p, sql.n),
           mysql_real_query_cont(&rc, m->conn, ready));
@@ -555,8 +443,8 @@ static bool
 query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err)
 {
     Mysql *m = native(db);
-    Rows   rows = {.arena = ret ? arena : NULL};
-    bool   ok;
+    Rows rows = {.arena = ret ? arena : NULL};
+    bool ok;
 
     *ret_done = 0;
     if (!alive(db))
@@ -566,6 +454,7 @@ query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err
         m->disturbed = true;
     ok = run_statement(db, sql, &rows, err);
     m->deadline = -1;
+    note_status(m);
     if (ok && m->stopped) { /* it ended before the kill reached it; the caller has to stop still */
         *err = m->stop;
         ok = false;
@@ -587,22 +476,78 @@ in_transaction(const Db *db)
     return alive(db) && native(db)->conn->server_status & SERVER_STATUS_IN_TRANS;
 }
 
+/* What the driver itself sets leaves nothing to be put right. */
+static bool
+set_session(Db *db, DbQuery statement, const DbArg *args, Error *err)
+{
+    bool disturbed = native(db)->disturbed;
+    bool ok = db_do(db, statement, args, err);
+
+    native(db)->disturbed = disturbed;
+    return ok;
+}
+
 /* Also the names of utf8mb4's default collation: the one of the handshake is general_ci. */
 static bool
 set_defaults(Db *db, Error *err)
 {
     bool mariadb = native(db)->server.mariadb;
-    bool no_keys = false;
+    bool no_keys = native(db)->params.no_foreign_keys;
 
-    if (!want_no_foreign_keys(&db->url, &no_keys, err))
+    if (!set_session(
+            db, Q_MYSQL_DEFAULTS,
+            DB_ARGS(
+                ARG_RAW("foreign_keys", no_keys ? STR("0") : STR("default")),
+                ARG_RAW("isolation", mariadb ? STR("tx_isolation") : STR("transaction_isolation")),
+                ARG_RAW("read_only", mariadb ? STR("tx_read_only") : STR("transaction_read_only"))),
+            err))
         return false;
-    return db_do(db, Q_MYSQL_DEFAULTS,
-                 DB_ARGS(ARG_RAW("foreign_keys", no_keys ? STR("0") : STR("default")),
-                         ARG_RAW("isolation",
-                                 mariadb ? STR("tx_isolation") : STR("transaction_isolation")),
-                         ARG_RAW("read_only",
-                                 mariadb ? STR("tx_read_only") : STR("transaction_read_only"))),
-                 err);
+    native(db)->prepared = true;
+    return true;
+}
+
+static bool
+send_timeouts(Db *db, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    const Mysql *m = native(db);
+    char *statement =
+        m->server.mariadb
+            ? str_printf(scratch, "max_statement_time = %lld.%03lld",
+                         (long long)m->statement_ms / 1000, (long long)m->statement_ms % 1000)
+            : str_printf(scratch, "max_execution_time = %lld", (long long)m->statement_ms);
+
+    return set_session(db, Q_MYSQL_TIMEOUTS,
+                       DB_ARGS(ARG_INT("lock", m->lock_s), ARG_RAW("statement", str_of(statement))),
+                       err);
+}
+
+/* Whole seconds for locks; lock_wait_timeout=0 would mean "do not wait at all". MySQL limits
+ * SELECT statements only. */
+static bool
+set_timeouts(Db *db, int64_t lock_ms, int64_t statement_ms, Error *err)
+{
+    Mysql *m = native(db);
+
+    if (!m->prepared && !set_defaults(db, err))
+        return false;
+    m->lock_s = lock_ms > 0 ? (lock_ms + 999) / 1000 : YEAR_S;
+    if (m->lock_s > YEAR_S)
+        m->lock_s = YEAR_S;
+    m->statement_ms = statement_ms;
+    return send_timeouts(db, err);
+}
+
+static bool
+use_database(Db *db, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    Str name;
+
+    if (!db->url.database)
+        return true;
+    name = db_quote_ident(db, scratch, str_of(db->url.database));
+    return set_session(db, Q_MYSQL_USE, DB_ARGS(ARG_RAW("database", name)), err);
 }
 
 /* mysql_reset_connection would do it in one round trip, but it frees GET_LOCK locks, and with them
@@ -616,88 +561,11 @@ reset(Db *db, Error *err)
         return false;
     if (!m->disturbed)
         return true;
-    if (!db_do(db, Q_MYSQL_UNLOCK, DB_ARGS(), err) || !set_defaults(db, err))
-        return false;
-    if (db->url.database &&
-        !db_do(db, Q_MYSQL_USE,
-               DB_ARGS(ARG_RAW("database", db_quote_ident(db, db->arena, str_of(db->url.database)))),
-               err))
+    if (!db_do(db, Q_MYSQL_UNLOCK, DB_ARGS(), err) || !set_defaults(db, err) ||
+        !use_database(db, err) || (m->lock_s && !send_timeouts(db, err)))
         return false;
     m->disturbed = false;
     return true;
-}
-
-/* Whole seconds for locks; lock_wait_timeout=0 would mean "do not wait at all". */
-static bool
-set_timeouts(Db *db, int64_t lock_ms, int64_t statement_ms, Error *err)
-{
-    SCRATCH_ARENA(scratch);
-    int64_t lock_s = lock_ms > 0 ? (lock_ms + 999) / 1000 : YEAR_S;
-    char   *statement = native(db)->server.mariadb
-                            ? str_printf(scratch, "max_statement_time = %lld.%03lld",
-                                         (long long)statement_ms / 1000,
-                                         (long long)statement_ms % 1000)
-                            : str_printf(scratch, "max_execution_time = %lld",
-                                         (long long)statement_ms);
-
-    if (lock_s > YEAR_S)
-        lock_s = YEAR_S;
-    return db_do(db, Q_MYSQL_TIMEOUTS,
-                 DB_ARGS(ARG_INT("lock", lock_s), ARG_RAW("statement", str_of(statement))), err);
-}
-
-/* ---- text ---- */
-
-static Str
-quote_ident(const Db *db, Arena *arena, Str name)
-{
-    StrBuf text = strbuf_new(arena, IDENT_MAX);
-
-    (void)db;
-    strbuf_addc(&text, '`');
-    for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] == '`')
-            strbuf_addc(&text, '`');
-        strbuf_addc(&text, name.p[i]);
-    }
-    strbuf_addc(&text, '`');
-    return strbuf_str(&text);
-}
-
-/* Every answer of the server says whether a backslash escapes in this session (sql_mode). Quotes are
- * doubled either way. */
-static Str
-quote_literal(const Db *db, Arena *arena, Str value)
-{
-    StrBuf text = strbuf_new(arena, LITERAL_MAX);
-    bool   plain = alive(db) && native(db)->conn->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES;
-
-    if (!value.p)
-        return STR("NULL");
-    strbuf_addc(&text, '\'');
-    for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] == '\'' || (value.p[i] == '\\' && !plain))
-            strbuf_addc(&text, value.p[i]);
-        strbuf_addc(&text, value.p[i]);
-    }
-    strbuf_addc(&text, '\'');
-    return strbuf_str(&text);
-}
-
-/* quote(NULL) is the word NULL, so that NULL and '' differ. */
-static Str
-digest_expr(const Db *db, Arena *arena, const char *const *columns)
-{
-    StrBuf text = strbuf_new(arena, IDENT_MAX);
-
-    strbuf_puts(&text, "concat(count(*), '.', coalesce(sum(crc32(concat_ws('/'");
-    for (size_t i = 0; columns[i]; i++) {
-        strbuf_puts(&text, ", quote(");
-        strbuf_add(&text, quote_ident(db, arena, str_of(columns[i])));
-        strbuf_addc(&text, ')');
-    }
-    strbuf_puts(&text, "))), 0))");
-    return strbuf_str(&text);
 }
 
 /* ---- --create ---- */
@@ -707,14 +575,14 @@ create_database(Arena *arena, const DbUrl *url, const DbOptions *options, Error 
 {
     DbUrl server = *url;
     AUTO_DB db = NULL;
-    Str   name;
+    Str name;
 
     if (!url->database)
         return error_set(err, ERROR_USAGE, "the database URL names no database to create");
     server.database = NULL;
     if (!db_connect(arena, &server, options, &db, err))
         return false;
-    name = quote_ident(db, arena, str_of(url->database));
+    name = mysql_quote_ident(db, arena, str_of(url->database));
     if (db_do(db, Q_MYSQL_CREATE_DATABASE, DB_ARGS(ARG_RAW("database", name)), err))
         return true;
     if (strcmp(err->sqlstate, DATABASE_EXISTS) != 0)
@@ -736,9 +604,9 @@ const DbDriver driver_mysql = {
     .reset = reset,
     .in_transaction = in_transaction,
     .set_timeouts = set_timeouts,
-    .quote_ident = quote_ident,
-    .quote_literal = quote_literal,
-    .digest_expr = digest_expr,
+    .quote_ident = mysql_quote_ident,
+    .quote_literal = mysql_quote_literal,
+    .digest_expr = mysql_digest_expr,
     .create_database = create_database,
     .cancel_session = mysql_cancel_session,
     .end_session = mysql_end_session,

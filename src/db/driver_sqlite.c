@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQLite driver, sole user of sqlite3.h. SQLite blocks, so waiting is served from inside: its
+ * The SQLite driver. SQLite blocks, so waiting is served from inside: its
  * busy handler and its progress handler call the connection's Wait, and a stop (signal, lost lock)
  * becomes an interrupted statement.
  */
 
-#include "db/driver.h"
+#include "db/sqlite_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,37 +18,34 @@
 #include "core/clock.h"
 #include "core/fs.h"
 #include "core/hash.h"
+#include "db/param.h"
+
 #include "core/banned.h"
 
-#define BUSY_DEFAULT_MS 5000 /* until told otherwise; SQLite's own is 0 */
-#define PROGRESS_OPS 10000 /* well under a millisecond of its virtual machine */
-#define RESULT_MAX ((size_t)256 << 20)
-#define IDENT_MAX ((size_t)1 << 20)
-#define LITERAL_MAX ((size_t)1 << 30)
+#define BUSY_DEFAULT_MS 5000  /* until told otherwise; SQLite's own is 0 */
+#define PROGRESS_OPS    10000 /* well under a millisecond of its virtual machine */
+#define RESULT_MAX      ((size_t)256 << 20)
 
 /* Switches of a session that a migration may turn and that later statements stumble over. */
 static const int session_switches[] = {
-    SQLITE_DBCONFIG_ENABLE_FKEY,
-    SQLITE_DBCONFIG_ENABLE_TRIGGER,
-    SQLITE_DBCONFIG_ENABLE_VIEW,
-    SQLITE_DBCONFIG_WRITABLE_SCHEMA,
-    SQLITE_DBCONFIG_LEGACY_ALTER_TABLE,
-    SQLITE_DBCONFIG_DEFENSIVE,
+    SQLITE_DBCONFIG_ENABLE_FKEY,        SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    SQLITE_DBCONFIG_ENABLE_VIEW,        SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+    SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, SQLITE_DBCONFIG_DEFENSIVE,
 };
 
 typedef struct Sqlite {
     sqlite3 *handle;
-    Wait    *wait;
-    char    *path;
-    bool     memory;
-    int64_t  busy_connect_ms, busy_ms, statement_ms;
-    int64_t  busy_since, deadline; /* deadline of the running statement, -1 = none */
-    bool     stopped, timed_out;
-    Error    stop; /* why the statement was interrupted */
-    bool     disturbed; /* a PRAGMA or ATTACH ran since the session was last put right */
-    int      switches[COUNT_OF(session_switches)];
-    char    *text; /* NUL-terminated copy of what runs: prepare copies the rest otherwise */
-    size_t   text_size;
+    Wait *wait;
+    char *path;
+    bool memory;
+    int64_t busy_connect_ms, busy_ms, statement_ms;
+    int64_t busy_since, deadline; /* deadline of the running statement, -1 = none */
+    bool stopped, timed_out;
+    Error stop;     /* why the statement was interrupted */
+    bool disturbed; /* a PRAGMA or ATTACH ran since the session was last put right */
+    int switches[COUNT_OF(session_switches)];
+    char *text; /* NUL-terminated copy of what runs: prepare copies the rest otherwise */
+    size_t text_size;
 } Sqlite;
 
 static Sqlite *
@@ -89,9 +86,9 @@ static int
 on_busy(void *ctx, int count)
 {
     static const int pauses_ms[] = {1, 2, 5, 10, 15, 20, 25};
-    Sqlite          *s = ctx;
-    int64_t          now = clock_ms();
-    int64_t          pause, left;
+    Sqlite *s = ctx;
+    int64_t now = clock_ms();
+    int64_t pause, left;
 
     if (count == 0)
         s->busy_since = now;
@@ -112,11 +109,11 @@ class_of_message(const char *message)
 {
     static const struct {
         const char *words;
-        ErrorClass  cls;
+        ErrorClass cls;
     } known[] = {
-        {"no such table", ERROR_CLASS_NO_TABLE},    {"already exists", ERROR_CLASS_DUPLICATE},
+        {"no such table", ERROR_CLASS_NO_TABLE},     {"already exists", ERROR_CLASS_DUPLICATE},
         {"there is already", ERROR_CLASS_DUPLICATE}, {"duplicate column", ERROR_CLASS_DUPLICATE},
-        {"syntax error", ERROR_CLASS_SYNTAX},       {"incomplete input", ERROR_CLASS_SYNTAX},
+        {"syntax error", ERROR_CLASS_SYNTAX},        {"incomplete input", ERROR_CLASS_SYNTAX},
         {"unrecognized token", ERROR_CLASS_SYNTAX},
     };
 
@@ -170,13 +167,17 @@ add_hint(const Sqlite *s, int rc, Error *err)
 {
     switch (rc & 0xff) {
     case SQLITE_BUSY:
-        error_hint(err, "Another process holds the database '%s' locked; it goes on when that "
-                        "one commits.", s->path);
+        error_hint(err,
+                   "Another process holds the database '%s' locked; it goes on when that "
+                   "one commits.",
+                   s->path);
         break;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-        error_hint(err, "SQLite writes '%s' and a journal beside it: give this user the right to "
-                        "write both the file and its directory.", s->path);
+        error_hint(err,
+                   "SQLite writes '%s' and a journal beside it: give this user the right to "
+                   "write both the file and its directory.",
+                   s->path);
         break;
     case SQLITE_FULL:
         error_hint(err, "Free space on the file system of '%s', then run again.", s->path);
@@ -197,8 +198,10 @@ fail(Sqlite *s, int rc, size_t start, Error *err)
         return false;
     }
     if (s->timed_out) {
-        error_set(err, ERROR_FAILED, "the statement took longer than the statement timeout of "
-                                     "%lld ms", (long long)s->statement_ms);
+        error_set(err, ERROR_FAILED,
+                  "the statement took longer than the statement timeout of "
+                  "%lld ms",
+                  (long long)s->statement_ms);
         err->cls = ERROR_CLASS_TIMEOUT;
     } else if ((rc & 0xff) == SQLITE_NOTADB) {
         error_set(err, ERROR_UNREACHABLE, "'%s' is not a database of SQLite", s->path);
@@ -237,7 +240,7 @@ skip_blank(const char *p)
 static bool
 hold_text(Db *db, Str sql, Error *err)
 {
-    Sqlite     *s = native(db);
+    Sqlite *s = native(db);
     const char *nul = sql.n ? memchr(sql.p, '\0', sql.n) : NULL;
 
     if (nul) {
@@ -271,7 +274,7 @@ keep_row(Rows *rows, sqlite3_stmt *statement, Error *err)
 {
     for (size_t i = 0; i < rows->cols; i++) {
         const char *text = (const char *)sqlite3_column_text(statement, (int)i);
-        size_t      n = (size_t)sqlite3_column_bytes(statement, (int)i);
+        size_t n = (size_t)sqlite3_column_bytes(statement, (int)i);
 
         rows->bytes += n + sizeof(Str);
         if (rows->bytes > RESULT_MAX)
@@ -286,10 +289,10 @@ keep_row(Rows *rows, sqlite3_stmt *statement, Error *err)
 static bool
 run_statement(Db *db, sqlite3_stmt *statement, size_t start, Rows *rows, Error *err)
 {
-    Sqlite       *s = native(db);
+    Sqlite *s = native(db);
     sqlite3_int64 before = sqlite3_total_changes64(s->handle);
-    int           columns = sqlite3_column_count(statement);
-    int           rc;
+    int columns = sqlite3_column_count(statement);
+    int rc;
 
     if (columns > 0) {
         rows->cells.n = 0;
@@ -304,8 +307,7 @@ run_statement(Db *db, sqlite3_stmt *statement, size_t start, Rows *rows, Error *
     if (rc != SQLITE_DONE)
         return fail(s, rc, start, err);
     /* sqlite3_changes keeps its number over statements that change no row. */
-    db->changes =
-        sqlite3_total_changes64(s->handle) == before ? 0 : sqlite3_changes64(s->handle);
+    db->changes = sqlite3_total_changes64(s->handle) == before ? 0 : sqlite3_changes64(s->handle);
     return true;
 }
 
@@ -313,9 +315,9 @@ run_statement(Db *db, sqlite3_stmt *statement, size_t start, Rows *rows, Error *
 static bool
 sqlite_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err)
 {
-    Sqlite     *s = native(db);
-    Rows        rows = {.arena = ret ? arena : NULL};
-    size_t      done = 0;
+    Sqlite *s = native(db);
+    Rows rows = {.arena = ret ? arena : NULL};
+    size_t done = 0;
     const char *p;
 
     if (ret_done)
@@ -328,8 +330,8 @@ sqlite_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Err
     for (p = skip_blank(s->text); *p; p = skip_blank(p)) {
         CLEANUP(finalize) sqlite3_stmt *statement = NULL;
         const char *tail = NULL;
-        size_t      start = (size_t)(p - s->text);
-        int         rc;
+        size_t start = (size_t)(p - s->text);
+        int rc;
 
         s->deadline = s->statement_ms > 0 ? clock_ms() + s->statement_ms : -1;
         rc = sqlite3_prepare_v2(s->handle, p, -1, &statement, &tail);
@@ -367,26 +369,6 @@ hash_values(sqlite3_context *context, int count, sqlite3_value **values)
     sqlite3_result_int64(context, crc);
 }
 
-static const char *
-param(const DbUrl *url, const char *const *names)
-{
-    for (; *names; names++) {
-        const char *value = dburl_param(url, *names);
-
-        if (value)
-            return value;
-    }
-    return NULL;
-}
-#define PARAM(url, ...) param((url), (const char *const[]){__VA_ARGS__, NULL})
-
-static bool
-bad_param(const char *name, const char *value, const char *want, Error *err)
-{
-    return error_set(err, ERROR_USAGE, "the option '%s' of the database URL cannot be '%s'; it is %s",
-                     name, value, want);
-}
-
 static bool
 unreachable(ErrorClass cls, Error *err)
 {
@@ -409,8 +391,8 @@ static bool
 check_place(Db *db, bool make, Error *err)
 {
     Sqlite *s = native(db);
-    FsKind  kind = fs_kind(s->path);
-    char   *dir = parent_of(db->arena, s->path);
+    FsKind kind = fs_kind(s->path);
+    char *dir = parent_of(db->arena, s->path);
 
     if (kind == FS_DIR) {
         error_set(err, ERROR_UNREACHABLE, "the database '%s' is a directory", s->path);
@@ -419,8 +401,10 @@ check_place(Db *db, bool make, Error *err)
     if (kind != FS_ABSENT)
         return true;
     if (fs_kind(dir) != FS_DIR) {
-        error_set(err, ERROR_UNREACHABLE, "the database file '%s' cannot be: there is no directory "
-                                          "'%s'", s->path, dir);
+        error_set(err, ERROR_UNREACHABLE,
+                  "the database file '%s' cannot be: there is no directory "
+                  "'%s'",
+                  s->path, dir);
         error_hint(err, "Create the directory, mount the volume there, or say --create.");
         return unreachable(ERROR_CLASS_NO_DATABASE, err);
     }
@@ -434,18 +418,18 @@ check_place(Db *db, bool make, Error *err)
 static bool
 choose_path(Db *db, int *ret_flags, bool *ret_make, Error *err)
 {
-    Sqlite     *s = native(db);
+    Sqlite *s = native(db);
     const char *path = db->url.database ? db->url.database : "";
     const char *mode = PARAM(&db->url, "mode");
-    bool        read_only = db->options.read_only;
-    bool        make = !read_only;
+    bool read_only = db->options.read_only;
+    bool make = !read_only;
 
     if (mode && strcmp(mode, "ro") == 0)
         read_only = true;
     else if (mode && strcmp(mode, "memory") == 0)
         path = ":memory:";
     else if (mode && strcmp(mode, "rw") != 0 && strcmp(mode, "rwc") != 0)
-        return bad_param("mode", mode, "one of ro, rw, rwc, memory", err);
+        return param_refused("mode", mode, "one of ro, rw, rwc, memory", err);
     if (mode && strcmp(mode, "rwc") != 0)
         make = false;
     if (!path[0])
@@ -467,16 +451,16 @@ static bool
 open_file(Db *db, Error *err)
 {
     Sqlite *s = native(db);
-    int     flags = 0;
-    bool    make = false;
-    int     rc;
+    int flags = 0;
+    bool make = false;
+    int rc;
 
     if (!choose_path(db, &flags, &make, err))
         return false;
     if (!s->memory && !check_place(db, make, err))
         return false;
-    rc = sqlite3_open_v2(s->path, &s->handle,
-                         flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    rc = sqlite3_open_v2(s->path, &s->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                         NULL);
     if (rc != SQLITE_OK) {
         int why = s->handle ? sqlite3_system_errno(s->handle) : 0;
 
@@ -485,7 +469,7 @@ open_file(Db *db, Error *err)
         err->sys_errno = why;
         add_hint(s, rc, err);
         return unreachable(why == EACCES || why == EPERM || why == EROFS ? ERROR_CLASS_PRIVILEGE
-                                                                       : ERROR_CLASS_CONNECTION,
+                                                                         : ERROR_CLASS_CONNECTION,
                            err);
     }
     return true;
@@ -494,18 +478,18 @@ open_file(Db *db, Error *err)
 static bool
 read_params(Db *db, Error *err)
 {
-    Sqlite     *s = native(db);
+    Sqlite *s = native(db);
     const char *keys = PARAM(&db->url, "foreign_keys", "_foreign_keys", "_fk");
     const char *busy = PARAM(&db->url, "busy_timeout", "_busy_timeout", "_timeout");
-    bool        on = false;
+    bool on = false;
 
     s->busy_connect_ms = BUSY_DEFAULT_MS;
     if (busy && (!str_to_i64(str_of(busy), &s->busy_connect_ms) || s->busy_connect_ms < 0))
-        return bad_param("busy_timeout", busy, "a number of milliseconds", err);
+        return param_refused("busy_timeout", busy, "a number of milliseconds", err);
     s->busy_ms = s->busy_connect_ms;
     if (keys) {
         if (!str_to_bool(str_of(keys), &on))
-            return bad_param("foreign_keys", keys, "on or off", err);
+            return param_refused("foreign_keys", keys, "on or off", err);
         sqlite3_db_config(s->handle, SQLITE_DBCONFIG_ENABLE_FKEY, (int)on, NULL);
     }
     return true;
@@ -524,8 +508,8 @@ set_journal_mode(Db *db, Error *err)
             return db_do(db, Q_SQLITE_JOURNAL_MODE, DB_ARGS(ARG_RAW("mode", str_of(modes[i]))),
                          err);
     }
-    return bad_param("journal_mode", mode, "one of delete, truncate, persist, memory, wal, off",
-                     err);
+    return param_refused("journal_mode", mode, "one of delete, truncate, persist, memory, wal, off",
+                         err);
 }
 
 static bool
@@ -586,64 +570,6 @@ sqlite_create_database(Arena *arena, const DbUrl *url, const DbOptions *options,
     return fs_make_dirs(parent_of(arena, path), err);
 }
 
-/* ---- text ---- */
-
-static Str
-sqlite_quote_ident(const Db *db, Arena *arena, Str name)
-{
-    StrBuf text = strbuf_new(arena, IDENT_MAX);
-
-    (void)db;
-    strbuf_addc(&text, '"');
-    for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] == '"')
-            strbuf_addc(&text, '"');
-        strbuf_addc(&text, name.p[i]);
-    }
-    strbuf_addc(&text, '"');
-    return strbuf_str(&text);
-}
-
-static Str
-sqlite_quote_literal(const Db *db, Arena *arena, Str value)
-{
-    StrBuf text = strbuf_new(arena, LITERAL_MAX);
-
-    (void)db;
-    if (!value.p)
-        return STR("NULL");
-    if (value.n && memchr(value.p, '\0', value.n)) { /* SQL text ends at a NUL byte */
-        strbuf_puts(&text, "cast(x'");
-        for (size_t i = 0; i < value.n; i++)
-            strbuf_printf(&text, "%02x", (unsigned char)value.p[i]);
-        strbuf_puts(&text, "' as text)");
-        return strbuf_str(&text);
-    }
-    strbuf_addc(&text, '\'');
-    for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] == '\'')
-            strbuf_addc(&text, '\'');
-        strbuf_addc(&text, value.p[i]);
-    }
-    strbuf_addc(&text, '\'');
-    return strbuf_str(&text);
-}
-
-static Str
-sqlite_digest_expr(const Db *db, Arena *arena, const char *const *columns)
-{
-    StrBuf text = strbuf_new(arena, IDENT_MAX);
-
-    strbuf_puts(&text, "count(*) || '.' || coalesce(sum(lockstep_hash(");
-    for (size_t i = 0; columns[i]; i++) {
-        if (i > 0)
-            strbuf_puts(&text, ", ");
-        strbuf_add(&text, sqlite_quote_ident(db, arena, str_of(columns[i])));
-    }
-    strbuf_puts(&text, ")), 0)");
-    return strbuf_str(&text);
-}
-
 /* ---- the session ---- */
 
 static bool
@@ -657,7 +583,7 @@ static bool
 place_is_read_only(const Db *db, Arena *arena)
 {
     const Sqlite *s = native(db);
-    const char   *mode = PARAM(&db->url, "mode");
+    const char *mode = PARAM(&db->url, "mode");
 
     if (s->memory)
         return false;
@@ -720,6 +646,7 @@ sqlite_reset(Db *db, Error *err)
     }
     if (!s->disturbed)
         return true;
+    sqlite3_busy_handler(s->handle, on_busy, s); /* PRAGMA busy_timeout puts another in its place */
     for (size_t i = 0; i < COUNT_OF(session_switches); i++)
         sqlite3_db_config(s->handle, session_switches[i], s->switches[i], NULL);
     if (!db_do(db, Q_SQLITE_DEFAULTS, DB_ARGS(), err) || !detach_all(db, err))

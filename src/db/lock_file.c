@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file lock of SQLite: flock on "<database>.lockstep". The kernel frees it when the holder dies,
- * however it dies. The file's text says who holds it, and its modification time is the heartbeat:
- * the holder and those who look stand on one machine, so one clock measures both.
+ * The file lock of SQLite: flock on "<database>.lockstep". The kernel frees it when the holder
+ * dies, however it dies. The file's text says who holds it, and its modification time is the
+ * heartbeat: the holder and those who look stand on one machine, so one clock measures both.
  *
  * Removing a lock file is a race: a taker may hold the lock of an inode that has no name any more
  * while the next one locks a new file. Two rules close it: the name is only removed while its lock
@@ -24,30 +24,31 @@
 
 #include "core/clock.h"
 #include "core/fs.h"
+
 #include "core/banned.h"
 
-#define TEXT_MAX 16384
-#define FIELD_MAX 1000 /* seven of them, escaped, fit in TEXT_MAX */
-#define TAKE_TRIES 40 /* each loss means that another process just removed the file */
-#define BUSY_TRIES 3 /* somebody who only looks holds a shared lock for an instant */
+#define TEXT_MAX      16384
+#define FIELD_MAX     1000 /* seven of them, escaped, fit in TEXT_MAX */
+#define TAKE_TRIES    40   /* each loss means that another process just removed the file */
+#define BUSY_TRIES    3    /* somebody who only looks holds a shared lock for an instant */
 #define BUSY_PAUSE_MS 2
 
 struct FileLock {
-    Arena   *arena;
-    Wait    *wait;
+    Arena *arena;
+    Wait *wait;
     LockSpec spec;
-    char    *database;
-    char    *dir;
-    char    *path; /* NULL: a database in memory, which nobody else can see */
-    char    *started;
-    char     progress[256];
-    int      fd; /* open and locked, or -1 */
-    bool     held;
+    char *database;
+    char *dir;
+    char *path; /* NULL: a database in memory, which nobody else can see */
+    char *started;
+    char progress[256];
+    int fd; /* open and locked, or -1 */
+    bool held;
 };
 
 /* What the file says; each field may be missing. */
 typedef struct Note {
-    Str     run_id, host, progress, outcome, error;
+    Str run_id, host, progress, outcome, error;
     int64_t pid;
 } Note;
 
@@ -112,9 +113,9 @@ parse_note(Arena *arena, Str text)
 
     while (text.n > 0) {
         size_t end = str_find(text, '\n');
-        Str    line = str_sub(text, 0, end);
+        Str line = str_sub(text, 0, end);
         size_t eq = str_find(line, '=');
-        Str    key = str_sub(line, 0, eq);
+        Str key = str_sub(line, 0, eq);
 
         if (end == text.n || str_eq(line, STR("end")))
             break;
@@ -145,7 +146,7 @@ write_note(FileLock *lock, const char *outcome, const char *error)
 {
     SCRATCH_ARENA(scratch);
     StrBuf text = strbuf_new(scratch, TEXT_MAX);
-    Str    all;
+    Str all;
 
     put_field(&text, "run_id", lock->spec.run_id);
     put_field(&text, "host", lock->spec.host);
@@ -170,13 +171,14 @@ write_note(FileLock *lock, const char *outcome, const char *error)
 static void
 find_place(FileLock *lock, const char *database)
 {
-    char        real[PATH_MAX];
+    char real[PATH_MAX];
     const char *slash = strrchr(database, '/');
     const char *base = slash ? slash + 1 : database;
 
     if (realpath(database, real)) {
         lock->database = str_dup(lock->arena, str_of(real));
-        lock->dir = str_dup(lock->arena, str_sub(str_of(real), 0, (size_t)(strrchr(real, '/') - real)));
+        lock->dir =
+            str_dup(lock->arena, str_sub(str_of(real), 0, (size_t)(strrchr(real, '/') - real)));
         if (!lock->dir[0])
             lock->dir = str_dup(lock->arena, STR("/"));
         return;
@@ -214,8 +216,10 @@ cannot_open(const FileLock *lock, int why, Error *err)
         return error_hint(err, "Create the directory that is to hold the database.");
     }
     error_set_errno(err, ERROR_UNREACHABLE, why, "cannot open the lock file '%s'", lock->path);
-    err->cls = why == EROFS || why == EACCES || why == EPERM ? ERROR_CLASS_READ_ONLY
-                                                             : ERROR_CLASS_OTHER;
+    err->cls = ERROR_CLASS_OTHER;
+    if (why != EROFS && why != EACCES && why != EPERM)
+        return false;
+    err->cls = ERROR_CLASS_READ_ONLY;
     return error_hint(err, "SQLite needs to write beside its database too: give this user the "
                            "right to write in the directory, or mount it writable.");
 }
@@ -225,10 +229,10 @@ static bool
 open_file(FileLock *lock, int *ret_fd, Error *err)
 {
     struct stat db, st;
-    mode_t      mode = 0644;
-    bool        known = stat(lock->database, &db) == 0;
-    int         flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    int         fd = open(lock->path, flags);
+    mode_t mode = 0644;
+    bool known = stat(lock->database, &db) == 0;
+    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    int fd = open(lock->path, flags);
 
     if (fd < 0 && errno == ENOENT) {
         if (known)
@@ -351,10 +355,10 @@ describe(Arena *arena, const Note *note)
 bool
 file_lock_look(FileLock *lock, Arena *arena, LockView *ret, Error *err)
 {
-    LockView               view = {.silent_ms = -1, .ours = lock->held, .held = lock->held};
-    char                   text[TEXT_MAX];
-    struct stat            st;
-    ssize_t                n;
+    LockView view = {.silent_ms = -1, .ours = lock->held, .held = lock->held};
+    char text[TEXT_MAX];
+    struct stat st;
+    ssize_t n;
     CLEANUP(close_fd) int fd = -1;
 
     if (!lock->path) {
@@ -372,7 +376,8 @@ file_lock_look(FileLock *lock, Arena *arena, LockView *ret, Error *err)
         view.held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     n = pread(fd, text, sizeof(text), 0);
     if (n < 0 || fstat(fd, &st) != 0) {
-        error_set_errno(err, ERROR_UNREACHABLE, errno, "cannot read the lock file '%s'", lock->path);
+        error_set_errno(err, ERROR_UNREACHABLE, errno, "cannot read the lock file '%s'",
+                        lock->path);
         err->cls = ERROR_CLASS_OTHER;
         return false;
     }
@@ -386,8 +391,9 @@ file_lock_look(FileLock *lock, Arena *arena, LockView *ret, Error *err)
         int64_t beat = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
         int64_t silent = wall_ms() - beat;
 
-        view.silent_ms = silent > 0 ? silent : 0; /* a clock that was set back is no sign of death */
-        view.lost = !view.ours && lock->spec.lease_ms > 0 && view.silent_ms > lock->spec.lease_ms;
+        /* A clock that was set back is no sign of death. And `lost` stays false: the kernel frees a
+         * dead holder's lock at once; a stopped one's nobody can end, it is waited for. */
+        view.silent_ms = silent > 0 ? silent : 0;
     }
     *ret = view;
     return true;
@@ -405,8 +411,8 @@ file_lock_beat(FileLock *lock, const char *progress, Error *err)
     if (progress)
         snprintf(lock->progress, sizeof(lock->progress), "%s", progress);
     if (!is_named(lock, lock->fd)) {
-        error_set(err, ERROR_LOCKED, "the lock was lost: the lock file '%s' was removed or replaced",
-                  lock->path);
+        error_set(err, ERROR_LOCKED,
+                  "the lock was lost: the lock file '%s' was removed or replaced", lock->path);
         return error_hint(err, "Leave the file to lockstep: without it two of them can migrate at "
                                "the same time.");
     }

@@ -13,7 +13,7 @@
 #include "core/banned.h"
 
 typedef struct Meaning {
-    unsigned   number;
+    unsigned number;
     ErrorClass cls;
 } Meaning;
 
@@ -34,8 +34,8 @@ static const Meaning meanings[] = {
     {1062, ERROR_CLASS_DUPLICATE},
     {1064, ERROR_CLASS_SYNTAX},
     {1114, ERROR_CLASS_DISK_FULL}, /* the table is full: also of a full disk */
-    {1129, ERROR_CLASS_LOGIN}, /* host is blocked */
-    {1130, ERROR_CLASS_LOGIN}, /* host is not allowed */
+    {1129, ERROR_CLASS_LOGIN},     /* host is blocked */
+    {1130, ERROR_CLASS_LOGIN},     /* host is not allowed */
     {1142, ERROR_CLASS_PRIVILEGE},
     {1143, ERROR_CLASS_PRIVILEGE},
     {1146, ERROR_CLASS_NO_TABLE},
@@ -60,28 +60,28 @@ static const Meaning meanings[] = {
     {1614, ERROR_CLASS_DEADLOCK},
     {1698, ERROR_CLASS_LOGIN},
     {1792, ERROR_CLASS_READ_ONLY},
-    {1820, ERROR_CLASS_LOGIN}, /* the password must be changed first */
+    {1820, ERROR_CLASS_LOGIN},     /* the password must be changed first */
     {1826, ERROR_CLASS_DUPLICATE}, /* foreign key name */
     {1836, ERROR_CLASS_READ_ONLY},
-    {1862, ERROR_CLASS_LOGIN}, /* the password has expired */
+    {1862, ERROR_CLASS_LOGIN},      /* the password has expired */
     {1927, ERROR_CLASS_CONNECTION}, /* MariaDB: connection was killed */
-    {1969, ERROR_CLASS_TIMEOUT}, /* MariaDB: max_statement_time */
+    {1969, ERROR_CLASS_TIMEOUT},    /* MariaDB: max_statement_time */
     {2002, ERROR_CLASS_CONNECTION},
     {2003, ERROR_CLASS_CONNECTION},
     {2005, ERROR_CLASS_CONNECTION}, /* unknown host: its name may come up with it */
     {2006, ERROR_CLASS_CONNECTION},
     {2012, ERROR_CLASS_CONNECTION}, /* error in the server's greeting */
     {2013, ERROR_CLASS_CONNECTION},
-    {2026, ERROR_CLASS_LOGIN}, /* TLS */
+    {2026, ERROR_CLASS_LOGIN},      /* TLS */
     {2027, ERROR_CLASS_CONNECTION}, /* malformed packet */
     {2055, ERROR_CLASS_CONNECTION},
     {2059, ERROR_CLASS_LOGIN},
     {2061, ERROR_CLASS_LOGIN},
-    {3024, ERROR_CLASS_TIMEOUT}, /* MySQL: max_execution_time */
-    {3118, ERROR_CLASS_LOGIN}, /* the account is locked */
+    {3024, ERROR_CLASS_TIMEOUT},      /* MySQL: max_execution_time */
+    {3118, ERROR_CLASS_LOGIN},        /* the account is locked */
     {3572, ERROR_CLASS_LOCK_TIMEOUT}, /* NOWAIT */
-    {4031, ERROR_CLASS_CONNECTION}, /* MySQL 8.0.24: ended because it was idle */
-    {4151, ERROR_CLASS_LOGIN}, /* MariaDB: the account is locked */
+    {4031, ERROR_CLASS_CONNECTION},   /* MySQL 8.0.24: ended because it was idle */
+    {4151, ERROR_CLASS_LOGIN},        /* MariaDB: the account is locked */
 };
 
 bool
@@ -97,7 +97,21 @@ mysql_error_breaks(unsigned number)
     return false;
 }
 
-/* Engines report a full disk under many numbers (1005, 1026, 1030, 3), with errno 28 in the text. */
+/* The library calls it a TLS error, too, when the peer goes in the middle of the handshake. */
+static bool
+says_peer_went(const char *message)
+{
+    static const char *const words[] = {"(104)", "(110)", "(32)", "eof"};
+
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (strstr(message, words[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Engines report a full disk under many numbers (1005, 1026, 1030, 3), with errno 28 in the text.
+ */
 static bool
 says_disk_full(const char *message)
 {
@@ -116,10 +130,11 @@ class_of(unsigned number, const char *message, bool connecting)
 {
     if (connecting && (number == 1044 || number == 1045))
         return ERROR_CLASS_LOGIN;
+    if (number == 2026 && says_peer_went(message))
+        return ERROR_CLASS_CONNECTION;
     if (number == 1290) /* "running with the --read-only option"; other options give it too */
-        return strstr(message, "read-only") || strstr(message, "read_only")
-                   ? ERROR_CLASS_READ_ONLY
-                   : ERROR_CLASS_PRIVILEGE;
+        return strstr(message, "read-only") || strstr(message, "read_only") ? ERROR_CLASS_READ_ONLY
+                                                                            : ERROR_CLASS_PRIVILEGE;
     for (size_t i = 0; i < COUNT_OF(meanings); i++) {
         if (meanings[i].number == number)
             return meanings[i].cls;
@@ -145,10 +160,10 @@ int64_t
 mysql_error_offset(const char *message, Str sql)
 {
     static const char near_words[] = "near '", line_words[] = "' at line ";
-    const char       *near = strstr(message, near_words), *end = NULL;
-    int64_t           line = 0;
-    size_t            from, at;
-    Str               token;
+    const char *near = strstr(message, near_words), *end = NULL;
+    int64_t line = 0;
+    size_t from, at;
+    Str token;
 
     if (!near)
         return -1;
@@ -192,9 +207,9 @@ add_hint(Error *err, unsigned number)
 void
 mysql_error_fill(Error *err, unsigned number, const char *message, Str sql)
 {
-    bool       connecting = !sql.p;
+    bool connecting = !sql.p;
     ErrorClass cls = class_of(number, message, connecting);
-    bool       unreachable = connecting || cls == ERROR_CLASS_CONNECTION;
+    bool unreachable = connecting || cls == ERROR_CLASS_CONNECTION;
 
     error_set(err, unreachable ? ERROR_UNREACHABLE : ERROR_FAILED, "%s", message);
     err->cls = cls;

@@ -13,14 +13,14 @@
 
 #include "core/banned.h"
 
-#define NO_SUCH_THREAD "1094"
-#define LINES_MAX 16384
+#define NO_SUCH_THREAD  "1094"
+#define LINES_MAX       16384
 #define STATEMENT_SHOWN 200
 
 /* A refusal of the server is an answer (*ret_ok false); a stop or a lost connection is not. */
 static bool
-try_ask(Db *db, Arena *arena, DbQuery query, const DbArg *args, DbResult *ret, bool *ret_ok,
-        Error *err)
+try_ask(
+    Db *db, Arena *arena, DbQuery query, const DbArg *args, DbResult *ret, bool *ret_ok, Error *err)
 {
     Error why = ERROR_INIT;
 
@@ -53,7 +53,7 @@ may_write_anyway(Db *db, Arena *arena, bool *ret, Error *err)
     static const char *const rights[] = {"ALL PRIVILEGES", "SUPER", "READ_ONLY ADMIN",
                                          "READ ONLY ADMIN", "CONNECTION_ADMIN"};
     DbResult grants = {0};
-    bool     ok = false;
+    bool ok = false;
 
     if (!try_ask(db, arena, Q_MYSQL_GRANTS, DB_ARGS(), &grants, &ok, err))
         return false;
@@ -74,7 +74,7 @@ ask_facts(Db *db, Arena *arena, DbResult *ret, Error *err)
 {
     const char *variables = mysql_server(db)->mariadb ? "information_schema.session_variables"
                                                       : "performance_schema.session_variables";
-    bool        ok = false;
+    bool ok = false;
 
     if (!try_ask(db, arena, Q_MYSQL_FACTS, DB_ARGS(ARG_RAW("variables", str_of(variables))), ret,
                  &ok, err))
@@ -87,10 +87,10 @@ mysql_facts(Db *db, Arena *arena, DbFacts *ret, Error *err)
 {
     SCRATCH_ARENA(scratch);
     const MysqlServer *server = mysql_server(db);
-    DbResult           row = {0};
-    DbFacts            facts = {0};
-    Str                mode, others;
-    bool               exempt = false;
+    DbResult row = {0};
+    DbFacts facts = {0};
+    Str mode, others;
+    bool exempt = false;
 
     if (!ask_facts(db, scratch, &row, err))
         return false;
@@ -150,10 +150,10 @@ mysql_end_session(Db *db, int64_t session_id, Error *err)
 static void
 add_session(StrBuf *lines, Arena *scratch, const DbResult *rows, size_t i, bool certain)
 {
-    Str     user = DB_CELL(rows, i, 1), base = DB_CELL(rows, i, 2);
-    Str     command = DB_CELL(rows, i, 3), info = DB_CELL(rows, i, 5);
+    Str user = DB_CELL(rows, i, 1), base = DB_CELL(rows, i, 2);
+    Str command = DB_CELL(rows, i, 3), info = DB_CELL(rows, i, 5);
     int64_t seconds = 0;
-    bool    idle = str_eq_nocase(command, STR("Sleep"));
+    bool idle = str_eq_nocase(command, STR("Sleep"));
 
     if (!str_to_i64(DB_CELL(rows, i, 4), &seconds))
         seconds = 0;
@@ -179,7 +179,7 @@ mysql_blockers(Db *db, Arena *arena, int64_t session_id, Str *ret, Error *err)
 {
     static const struct {
         DbQuery query;
-        bool    certain;
+        bool certain;
     } ways[] = {
         {Q_MYSQL_BLOCKERS_METADATA, true}, {Q_MYSQL_BLOCKERS_PLUGIN, true},
         {Q_MYSQL_BLOCKERS_DATA, true},     {Q_MYSQL_BLOCKERS_ROWS, true},
@@ -190,7 +190,7 @@ mysql_blockers(Db *db, Arena *arena, int64_t session_id, Str *ret, Error *err)
 
     for (size_t i = 0; i < COUNT_OF(ways) && lines.n == 0; i++) {
         DbResult rows = {0};
-        bool     ok = false;
+        bool ok = false;
 
         if (!try_ask(db, scratch, ways[i].query, DB_ARGS(ARG_INT("id", session_id)), &rows, &ok,
                      err))
@@ -209,20 +209,20 @@ typedef struct Victims {
 /* One way of counting, unless the server refused it before (its bit in `lock_views`). A third
  * column of 0 says that the view is there but switched off. */
 static bool
-count_victims(Db *db, DbQuery query, int bit, int64_t session_id, Victims *sum, bool *ret_ok,
-              Error *err)
+count_victims(
+    Db *db, DbQuery query, int bit, int64_t session_id, Victims *sum, bool *ret_ok, Error *err)
 {
     SCRATCH_ARENA(scratch);
     MysqlServer *server = mysql_server(db);
-    const char  *ms = server->mariadb ? "p.time_ms" : "p.time * 1000";
-    DbResult     row = {0};
-    int64_t      count = 0, longest = 0;
+    const char *ms = server->mariadb ? "p.time_ms" : "p.time * 1000";
+    DbResult row = {0};
+    int64_t count = 0, longest = 0;
 
     *ret_ok = false;
     if (server->lock_views & bit)
         return true;
-    if (!try_ask(db, scratch, query,
-                 DB_ARGS(ARG_INT("id", session_id), ARG_RAW("ms", str_of(ms))), &row, ret_ok, err))
+    if (!try_ask(db, scratch, query, DB_ARGS(ARG_INT("id", session_id), ARG_RAW("ms", str_of(ms))),
+                 &row, ret_ok, err))
         return false;
     if (*ret_ok && (row.rows != 1 || (row.cols > 2 && !is_on(DB_CELL(&row, 0, 2)))))
         *ret_ok = false;
@@ -242,7 +242,7 @@ bool
 mysql_victims(Db *db, int64_t session_id, int64_t *longest_ms, int64_t *count, Error *err)
 {
     Victims sum = {0};
-    bool    ok = false;
+    bool ok = false;
 
     if (!count_victims(db, Q_MYSQL_VICTIMS_METADATA, 1, session_id, &sum, &ok, err))
         return false;

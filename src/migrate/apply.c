@@ -49,6 +49,7 @@ typedef struct Apply {
     const char      *previous; /* down: version that is the highest afterwards */
     int64_t          applied;  /* committed so far */
     int64_t          retry_until_ms;
+    bool             saw_failure; /* of the statement that progress marks: it is in no doubt */
     bool             group_open;
     int64_t          group_since_ms;
     VEC(Done) group; /* in the open group, not yet committed */
@@ -202,6 +203,8 @@ record_sql(Apply *a, const Migration *m, int64_t duration_ms)
 
 /* ---- telling what went wrong ---- */
 
+static const char taken_over[] = "this run was declared lost, and another one has taken over";
+
 static Str
 first_line(Str text)
 {
@@ -213,6 +216,11 @@ static bool
 fail_at(const Script *script, size_t statement, int64_t delta, Error *err)
 {
     size_t line, column;
+    if (statement == NONE && err->cls == ERROR_CLASS_NULL_VIOLATION) {
+        /* The fence of ledger_sql_applied: our row of lockstep_runs is `running` no more. */
+        error_clear(err);
+        return error_set(err, ERROR_LOCKED, "%s", taken_over);
+    }
     if (statement == NONE)
         return error_wrap(err, "recording the migration");
     size_t offset = script->statements.p[statement].offset;
@@ -417,8 +425,7 @@ exec_step(const Apply *a, Error *err)
     if (!db_exec(a->spec->db, step, err))
         return false;
     if (db_changes(a->spec->db) == 0)
-        return error_set(err, ERROR_LOCKED,
-                         "this run was declared lost, and another one has taken over");
+        return error_set(err, ERROR_LOCKED, "%s", taken_over);
     return true;
 }
 
@@ -600,7 +607,8 @@ find_start(const Steps *s, const LedgerRow *row, size_t *ret_start, Error *err)
         !str_eq(str_sub(doubt, 0, colon), prefix_hash(arena, s->script, done)))
         return edited(s, done, err);
     *ret_start = done;
-    if (colon == doubt.n || done == s->script->statements.n)
+    bool known = row->state == ROW_FAILED || s->a->saw_failure;
+    if (known || colon == doubt.n || done == s->script->statements.n)
         return true;
 
     DoubtVerdict verdict;
@@ -791,12 +799,14 @@ apply_one(Apply *a, const PlanItem *item, Error *err)
         int64_t delay = clock_backoff_ms(tries, RETRY_BASE_MS, RETRY_CAP_MS);
         if (!retry || clock_ms() + delay > a->retry_until_ms) {
             say_what_remains(a, item, whole, err);
-            record_failure(a, item->m);
+            if (err->code != ERROR_LOCKED)
+                record_failure(a, item->m);
             return false;
         }
         if (spec->hooks.retrying)
             spec->hooks.retrying(spec->hooks.ctx, item->m, err, delay);
         error_clear(err);
+        a->saw_failure = true;
         if (!wait_sleep(spec->wait, delay, err))
             return false;
         /* Statements done in this attempt stay done: go on from what was recorded. */
@@ -824,6 +834,7 @@ apply_all(Arena *arena, const ApplySpec *spec, const PlanItem *items, const char
         SCRATCH_ARENA(scratch);
         a.arena = scratch;
         a.previous = previous ? previous[i] : NULL;
+        a.saw_failure = false;
         if (spec->hooks.started)
             spec->hooks.started(spec->hooks.ctx, items[i].m, i, count);
         FAULT_POINT("migration.before");

@@ -242,7 +242,7 @@ envsub_section(const LoadContext *ctx, Script *script, bool on, Error *err)
             on = a == ANNOTATION_ENVSUB_ON;
         e.line_start = line.start;
         Str whole = str_sub(text, line.start, line.next);
-        if (!on || a != ANNOTATION_NONE)
+        if (!on || str_starts(str_trim(line.text), STR("--")))
             strbuf_add(&e.out, whole);
         else if (!envsub_text(&e, whole, 0, err))
             return false;

@@ -19,7 +19,7 @@ typedef enum PlanState {
 
 typedef struct PlanItem {
     Migration       *m;   /* NULL: the database knows it, the directory does not */
-    const LedgerRow *row; /* NULL: pending */
+    const LedgerRow *row; /* NULL: pending; pending with a row: begun, to be resumed */
 } PlanItem;
 
 typedef struct Plan {

@@ -23,19 +23,19 @@
 enum { CLIENTS = 16, REQUEST_CEILING = 4096, ANSWER_CEILING = 1024, BACKLOG = 16 };
 
 typedef struct Client {
-    int     fd; /* -1 = free */
-    bool    answered;
+    int fd; /* -1 = free */
+    bool answered;
     int64_t order; /* the oldest gives way when all places are taken */
-    size_t  n;
-    char    request[REQUEST_CEILING];
+    size_t n;
+    char request[REQUEST_CEILING];
 } Client;
 
 struct Health {
-    int     epoll_fd, listen_fd;
+    int epoll_fd, listen_fd;
     int64_t accepted;
     int64_t done, total;
-    char    what[256]; /* JSON-safe */
-    Client  clients[CLIENTS];
+    char what[256]; /* JSON-safe */
+    Client clients[CLIENTS];
 };
 
 static bool
@@ -200,9 +200,9 @@ static void
 read_client(const Health *h, Client *c)
 {
     for (;;) {
-        char   ignored[512];
+        char ignored[512];
         size_t room = sizeof c->request - c->n;
-        bool   keep = !c->answered && room > 0;
+        bool keep = !c->answered && room > 0;
         ssize_t n = recv(c->fd, keep ? c->request + c->n : ignored, keep ? room : sizeof ignored,
                          MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))

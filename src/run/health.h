@@ -13,7 +13,7 @@ typedef struct Health Health;
 
 /* `address` is "[ADDR:]PORT"; without ADDR every address of the machine is bound. */
 bool health_open(Arena *arena, const char *address, Health **ret, Error *err) MUST_CHECK;
-int  health_fd(const Health *h);
+int health_fd(const Health *h);
 void health_serve(Health *h);
 void health_progress(Health *h, int64_t done, int64_t total, const char *what);
 /* The port is free afterwards, for programs that bind without SO_REUSEADDR too. NULL is fine. */

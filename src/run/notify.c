@@ -5,7 +5,8 @@
  *
  * libcurl is opened when the first event is due instead of being linked: it brings some thirty
  * libraries along, which would be mapped at every start of every container, nearly always for
- * nothing. A static build defines LOCKSTEP_LINKED_CURL and takes the same functions from the archive.
+ * nothing. A static build defines LOCKSTEP_LINKED_CURL and takes the same functions from the
+ * archive.
  */
 
 #include "run/notify.h"
@@ -51,22 +52,22 @@ typedef struct CurlApi {
 } CurlApi;
 
 typedef struct Receiver {
-    char  *url;   /* a secret */
-    char  *shown; /* scheme and host */
-    CURL  *easy;
-    Str    queue[QUEUE_CEILING];
+    char *url;   /* a secret */
+    char *shown; /* scheme and host */
+    CURL *easy;
+    Str queue[QUEUE_CEILING];
     size_t first, count; /* the first is being sent while `busy` */
-    bool   busy, warned;
-    char   reason[CURL_ERROR_SIZE];
+    bool busy, warned;
+    char reason[CURL_ERROR_SIZE];
 } Receiver;
 
 struct Notify {
-    Arena             *arena;
-    CurlApi            curl;
-    bool               loaded, failed; /* libcurl */
-    CURLM             *multi;
+    Arena *arena;
+    CurlApi curl;
+    bool loaded, failed; /* libcurl */
+    CURLM *multi;
     struct curl_slist *headers;
-    int                epoll_fd, timer_fd;
+    int epoll_fd, timer_fd;
     VEC(Receiver) receivers;
 };
 
@@ -220,8 +221,7 @@ send_next(Notify *n, Receiver *r)
         Str json = r->queue[r->first];
         r->busy = true;
         r->reason[0] = '\0';
-        if (prepare(n, r) &&
-            n->curl.easy_setopt(r->easy, CURLOPT_POSTFIELDS, json.p) == CURLE_OK &&
+        if (prepare(n, r) && n->curl.easy_setopt(r->easy, CURLOPT_POSTFIELDS, json.p) == CURLE_OK &&
             n->curl.easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json.n) ==
                 CURLE_OK &&
             n->curl.multi_add_handle(n->multi, r->easy) == CURLM_OK)
@@ -287,7 +287,8 @@ notify_serve(Notify *n)
             n->curl.multi_socket_action(n->multi, CURL_SOCKET_TIMEOUT, 0, &running);
             continue;
         }
-        int mask = (what & EPOLLIN ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+        int mask = (what & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                   (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                    (what & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
         n->curl.multi_socket_action(n->multi, fd, mask, &running);
     }

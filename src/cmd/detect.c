@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `detect`: which migrations and which database were found, and why. Connects to nothing. */
+
+#include "cmd/cmd.h"
+#include "cmd/output.h"
+
+#include <string.h>
+
+#include "core/banned.h"
+
+typedef struct Detected {
+    bool found, named; /* migrations; a database by a setting or variable */
+    Source source;
+    DbUrl url;
+    char *from; /* NULL: the default */
+} Detected;
+
+static bool
+detect(Cli *cli, Detected *ret, Error *err)
+{
+    Detected d = {0};
+    SourceOptions source;
+    if (!cli_find_source(cli, &source, &d.found, err) || !cli_url(cli, &d.url, &d.from, err))
+        return false;
+    if (d.found && !source_scan(cli->arena, &source, &d.source, err))
+        return false;
+    d.named = d.from != NULL;
+    *ret = d;
+    return true;
+}
+
+static json_t *
+json_detected(Arena *arena, const Detected *d)
+{
+    bool shown = d->named || d->found;
+    json_t *o = json_object();
+    json_t *evidence = json_array();
+    json_object_set_new(o, "tool", json_string(d->found ? "sql" : "none"));
+    if (d->found)
+        json_array_append_new(evidence, output_json_text(arena, str_of(d->source.dir)));
+    json_object_set_new(o, "evidence", evidence);
+    json_object_set_new(o, "command",
+                        d->found ? json_pack("[ss]", "lockstep", "migrate") : json_null());
+    json_object_set_new(o, "format", d->found ? json_string(d->source.format_name) : json_null());
+    json_object_set_new(o, "migrations",
+                        json_integer((json_int_t)(d->found ? d->source.migrations.n : 0)));
+    json_object_set_new(o, "database",
+                        shown ? output_json_text(arena, str_of(d->url.display)) : json_null());
+    json_object_set_new(o, "database_from",
+                        d->named ? output_json_text(arena, str_of(d->from))
+                                 : (shown ? json_string("default") : json_null()));
+    return o;
+}
+
+static void
+print_detected(Cli *cli, const Detected *d, StrBuf *out)
+{
+    if (!d->found) {
+        strbuf_puts(out, "Migrations  none found; looked in");
+        for (size_t i = 0; source_default_dirs[i] != NULL; i++)
+            strbuf_printf(out, "%s %s", i ? "," : "", source_default_dirs[i]);
+        strbuf_addc(out, '\n');
+    } else {
+        const char *dir = setting_text(&cli->settings, SET_DIR);
+        strbuf_printf(out, "Migrations  %s: %zu of format %s (%s)\n", d->source.dir,
+                      d->source.migrations.n, d->source.format_name,
+                      dir ? cli->settings.values[SET_DIR].origin
+                          : "the first usual directory that holds some");
+    }
+    if (d->named)
+        strbuf_printf(out, "Database    %s (%s)\n", d->url.display, d->from);
+    else
+        strbuf_printf(out, "Database    %s (the default: no setting or variable names one)\n",
+                      d->url.display);
+    if (d->found)
+        strbuf_puts(out, "\nSee what would be done with `lockstep plan`.\n");
+    else
+        strbuf_puts(out, "\nName a directory with --dir, or begin with `lockstep new NAME`.\n");
+}
+
+int
+cmd_detect(Cli *cli, Error *err)
+{
+    Detected d;
+    if (!detect(cli, &d, err))
+        return error_exit_status(err);
+    if (cli_option(cli, "json"))
+        return output_json(cli->arena, json_detected(cli->arena, &d), err) ? 0 : 1;
+    StrBuf out = strbuf_new(cli->arena, OUTPUT_CEILING);
+    print_detected(cli, &d, &out);
+    return output_write(strbuf_str(&out), err) ? 0 : 1;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `history`: the rows of lockstep_runs. */
+
+#include "cmd/cmd.h"
+#include "cmd/output.h"
+
+#include <string.h>
+
+#include "core/banned.h"
+
+enum { DEFAULT_LIMIT = 20, RUN_ID_SHOWN = 24 };
+
+/* Columns that hold numbers, which JSON tells apart. */
+static bool
+is_number(const char *column)
+{
+    static const char *const numbers[] = {"pid", "applied", "duration_ms"};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        if (strcmp(column, numbers[i]) == 0)
+            return true;
+    return false;
+}
+
+static json_t *
+json_cell(Arena *arena, const char *column, Str cell)
+{
+    int64_t number;
+    if (cell.p && is_number(column) && str_to_i64(cell, &number))
+        return json_integer(number);
+    return output_json_text(arena, cell);
+}
+
+static json_t *
+json_history(Arena *arena, const DbResult *runs)
+{
+    json_t *list = json_array();
+    for (size_t r = 0; r < runs->rows; r++) {
+        json_t *row = json_object();
+        for (size_t c = 0; c < runs->cols && run_columns[c]; c++)
+            json_object_set_new(row, run_columns[c],
+                                json_cell(arena, run_columns[c], DB_CELL(runs, r, c)));
+        json_array_append_new(list, row);
+    }
+    json_t *o = json_object();
+    json_object_set_new(o, "runs", list);
+    return o;
+}
+
+static Str
+cell_of(const DbResult *runs, size_t row, const char *column)
+{
+    for (size_t c = 0; c < runs->cols && run_columns[c]; c++)
+        if (strcmp(run_columns[c], column) == 0)
+            return DB_CELL(runs, row, c);
+    return STR_ABSENT;
+}
+
+static Str
+duration_of(Arena *arena, const DbResult *runs, size_t row)
+{
+    int64_t ms;
+    if (!str_to_i64(cell_of(runs, row, "duration_ms"), &ms))
+        return STR_ABSENT;
+    return str_of(str_from_duration_ms(arena, ms));
+}
+
+static void
+print_history(Cli *cli, const DbResult *runs, StrBuf *out)
+{
+    static const char *const titles[] = {"STARTED", "TOOK", "OUTCOME", "APPLIED",
+                                         "FROM",    "TO",   "HOST",    "REVISION"};
+    Table table = table_new(cli->arena, "<><><<<<", titles);
+    for (size_t r = 0; r < runs->rows; r++) {
+        Str revision = cell_of(runs, r, "revision");
+        table_add(&table, cell_of(runs, r, "started_at"));
+        table_add(&table, duration_of(cli->arena, runs, r));
+        table_add(&table, cell_of(runs, r, "outcome"));
+        table_add(&table, cell_of(runs, r, "applied"));
+        table_add(&table, cell_of(runs, r, "from_version"));
+        table_add(&table, cell_of(runs, r, "to_version"));
+        table_add(&table, cell_of(runs, r, "host"));
+        table_add(&table, str_sub(revision, 0, RUN_ID_SHOWN));
+    }
+    table_print(&table, out, "", cli->stdout_color);
+    for (size_t r = 0; r < runs->rows; r++) {
+        Str text = cell_of(runs, r, "error");
+        if (text.n == 0)
+            continue;
+        strbuf_printf(out, "\n" STR_FMT ": " STR_FMT "\n", STR_ARG(cell_of(runs, r, "started_at")),
+                      STR_ARG(text));
+    }
+}
+
+/* The table stands in the connection's default schema or in --schema; it needs no migrations. */
+static bool
+read_history(Cli *cli, int64_t limit, DbResult *ret, Error *err)
+{
+    RunOptions options;
+    bool found;
+    if (!cli_run_options(cli, &options, &found, err))
+        return false;
+    if (!setting_is_set(&cli->settings, SET_WAIT))
+        options.wait_ms = 0;
+    if (cli_is_absent_file(options.url)) {
+        *ret = (DbResult){0};
+        return true;
+    }
+    AUTO_DB db = NULL;
+    DbFacts facts;
+    if (!run_connect(cli->arena, &cli->wait, &options, "lockstep", true, &db, err) ||
+        !db_facts(db, cli->arena, &facts, err))
+        return false;
+    return run_history(cli->arena, db, options.schema ? options.schema : facts.schema, limit, ret,
+                       err);
+}
+
+int
+cmd_history(Cli *cli, Error *err)
+{
+    int64_t limit;
+    DbResult runs;
+    if (!cli_option_i64(cli, "limit", DEFAULT_LIMIT, &limit, err) ||
+        !read_history(cli, limit, &runs, err))
+        return error_exit_status(err);
+    if (cli_option(cli, "json"))
+        return output_json(cli->arena, json_history(cli->arena, &runs), err) ? 0 : 1;
+    StrBuf out = strbuf_new(cli->arena, OUTPUT_CEILING);
+    if (runs.rows == 0)
+        strbuf_puts(&out, "No run is recorded yet.\n");
+    else
+        print_history(cli, &runs, &out);
+    return output_write(strbuf_str(&out), err) ? 0 : 1;
+}

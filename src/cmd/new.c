@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `new NAME`: the next migration, in the directory's own format. */
+
+#include "cmd/cmd.h"
+#include "cmd/output.h"
+
+#include "core/banned.h"
+
+/* A directory that --dir names is made: `new` is how a project begins. */
+static bool
+choose_dir(Cli *cli, SourceOptions *source, Error *err)
+{
+    bool found;
+    const char *dir = setting_text(&cli->settings, SET_DIR);
+    if (dir && fs_kind(dir) == FS_ABSENT && !fs_make_dirs(dir, err))
+        return false;
+    if (!cli_find_source(cli, source, &found, err))
+        return false;
+    if (source->dir == NULL)
+        source->dir = source_default_dirs[0];
+    if (fs_kind(source->dir) == FS_ABSENT && !fs_make_dirs(source->dir, err))
+        return false;
+    return true;
+}
+
+int
+cmd_new(Cli *cli, Error *err)
+{
+    SourceOptions options;
+    Source source;
+    char **paths;
+    if (!choose_dir(cli, &options, err) || !source_scan(cli->arena, &options, &source, err) ||
+        !source_new(cli->arena, &source, options.dir, cli->said.args[0], &paths, err))
+        return error_exit_status(err);
+    StrBuf out = strbuf_new(cli->arena, OUTPUT_CEILING);
+    for (; *paths != NULL; paths++)
+        strbuf_printf(&out, "%s\n", *paths);
+    return output_write(strbuf_str(&out), err) ? 0 : 1;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a MySQL URL says about the way to the server: socket or TCP, TLS, and its few options. */
+
+#include "db/mysql_internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "core/fs.h"
+#include "db/param.h"
+
+#include "core/banned.h"
+
+static bool
+is_socket(const char *path)
+{
+    return fs_kind(path) == FS_OTHER;
+}
+
+/* "localhost" without a port means the server's socket, as every MySQL client has it; where none
+ * of the usual ones is there, TCP gets a chance. A host that is a directory holds the socket. */
+static char *
+choose_socket(Arena *arena, const DbUrl *url)
+{
+    static const char *const usual[] = {"/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock",
+                                        "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"};
+    static const char *const names[] = {"mysqld.sock", "mysql.sock"};
+    const char *given = PARAM(url, "socket", "unix_socket", "unixSocket");
+    const char *path = given ? given : url->host;
+
+    if (path && path[0] == '/') {
+        for (size_t i = 0; i < COUNT_OF(names) && fs_kind(path) == FS_DIR; i++) {
+            char *inside = fs_join(arena, path, names[i]);
+
+            if (is_socket(inside))
+                return inside;
+        }
+        return str_dup(arena, str_of(path));
+    }
+    if (url->port || (url->host && strcmp(url->host, "localhost") != 0))
+        return NULL;
+    for (size_t i = 0; i < COUNT_OF(usual); i++) {
+        if (is_socket(usual[i]))
+            return str_dup(arena, str_of(usual[i]));
+    }
+    return NULL;
+}
+
+/* The words of MySQL's ssl-mode, of libpq's sslmode, and of Go's tls. A CA alone means that it is
+ * to be used, as in MySQL's own clients. */
+static bool
+read_tls_mode(const DbUrl *url, const char *ca, MysqlTls *ret, Error *err)
+{
+    static const struct {
+        const char *word;
+        MysqlTls mode;
+    } words[] = {
+        {"disabled", MYSQL_TLS_DISABLED},
+        {"disable", MYSQL_TLS_DISABLED},
+        {"false", MYSQL_TLS_DISABLED},
+        {"preferred", MYSQL_TLS_PREFERRED},
+        {"prefer", MYSQL_TLS_PREFERRED},
+        {"allow", MYSQL_TLS_PREFERRED},
+        {"required", MYSQL_TLS_REQUIRED},
+        {"require", MYSQL_TLS_REQUIRED},
+        {"skip-verify", MYSQL_TLS_REQUIRED},
+        {"verify_ca", MYSQL_TLS_VERIFY_CA},
+        {"verify-ca", MYSQL_TLS_VERIFY_CA},
+        {"verify_identity", MYSQL_TLS_VERIFY_IDENTITY},
+        {"verify-full", MYSQL_TLS_VERIFY_IDENTITY},
+        {"true", MYSQL_TLS_VERIFY_IDENTITY},
+    };
+    const char *word = PARAM(url, "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls");
+
+    if (!word) {
+        *ret = ca ? MYSQL_TLS_VERIFY_CA : MYSQL_TLS_PREFERRED;
+        return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (strcasecmp(word, words[i].word) == 0) {
+            *ret = words[i].mode;
+            return true;
+        }
+    }
+    return param_refused("ssl-mode", word,
+                         "one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY", err);
+}
+
+/* A static binary's OpenSSL looks where no distribution keeps its bundle. */
+static const char *
+system_ca(void)
+{
+    static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+                                          "/etc/ssl/ca-bundle.pem"};
+
+    for (size_t i = 0; i < COUNT_OF(bundles); i++) {
+        if (fs_kind(bundles[i]) == FS_FILE)
+            return bundles[i];
+    }
+    return NULL;
+}
+
+bool
+mysql_params(Arena *arena, const DbUrl *url, MysqlParams *ret, Error *err)
+{
+    const char *keys = dburl_param(url, "foreign_key_checks");
+    bool check_keys = true;
+    MysqlParams p = {
+        .socket = choose_socket(arena, url),
+        .ca = PARAM(url, "ssl-ca", "ssl_ca", "sslrootcert"),
+        .cert = PARAM(url, "ssl-cert", "ssl_cert", "sslcert"),
+        .key = PARAM(url, "ssl-key", "ssl_key", "sslkey"),
+    };
+
+    if (!read_tls_mode(url, p.ca, &p.tls, err))
+        return false;
+    if (p.tls >= MYSQL_TLS_VERIFY_CA && !p.ca)
+        p.ca = system_ca();
+    if (keys && !str_to_bool(str_of(keys), &check_keys))
+        return param_refused("foreign_key_checks", keys, "on or off", err);
+    p.no_foreign_keys = !check_keys;
+    *ret = p;
+    return true;
+}

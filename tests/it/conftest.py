@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the binary in a directory of its own, and a fresh database of each engine.
+
+lockstep      the runner; nothing is set but PATH, HOME, TMPDIR
+db            a fresh database, once for each engine; sqlite, postgres, mysql: of that engine
+app           the runner with DATABASE_URL of `db`; sqlite_app, postgres_app, mysql_app
+"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+from support import binary, databases, secrets, servers
+from support.binary import Lockstep
+
+ENGINES = ("sqlite", "postgres", "mysql")
+
+
+def pytest_sessionstart(session):
+    del session
+    if not os.access(binary.BINARY, os.X_OK):
+        pytest.exit(f"{binary.BINARY} is not there: build it with `make`, or set LOCKSTEP", 2)
+
+
+@pytest.fixture(scope="session")
+def root():
+    """A directory that servers' unprivileged users may enter."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="lockstep-it-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sampler():
+    watch = secrets.Sampler()
+    yield watch
+    watch.close()
+
+
+def serve(make):
+    try:
+        server = make()
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(root):
+    server = serve(lambda: servers.Postgres(root / "pg"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(root):
+    return servers.Certificates(root / "certs", servers.unprivileged("postgres"))
+
+
+@pytest.fixture(scope="session")
+def postgres_tls_server(root, certificates):
+    server = serve(lambda: servers.Postgres(root / "pgtls", tls=certificates))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mysql_server(root):
+    server = serve(lambda: servers.MariaDB(root / "my"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(root, postgres_server):
+    bouncer = serve(lambda: servers.PgBouncer(postgres_server, root / "pgb"))
+    yield bouncer
+    bouncer.stop()
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    (tmp_path / "data").mkdir()
+    return databases.Sqlite(tmp_path / "data" / "app.db")
+
+
+@pytest.fixture
+def postgres(postgres_server):
+    database = databases.PostgresDatabase(postgres_server)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def mysql(mysql_server):
+    database = databases.MysqlDatabase(mysql_server)
+    yield database
+    database.drop()
+
+
+@pytest.fixture(params=ENGINES)
+def db(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def pg_url(postgres):
+    """The URL alone, for tests that bring their own runner."""
+    return postgres.url + "?sslmode=disable"
+
+
+@pytest.fixture
+def lockstep(tmp_path, sampler):
+    """Afterwards: no secret was in any command line or stands in any file, nothing in TMPDIR."""
+    runner = Lockstep(tmp_path / "box", sampler)
+    already = len(sampler.findings)
+    yield runner
+    left, found = runner.close()
+    assert not sampler.findings[already:], "a secret was in a command line"
+    assert not found, f"a secret stands in a file: {found}"
+    assert not left, f"left behind in TMPDIR: {left}"
+
+
+@pytest.fixture
+def app(lockstep, db):
+    return lockstep.use(db)
+
+
+@pytest.fixture
+def sqlite_app(lockstep, sqlite):
+    return lockstep.use(sqlite)
+
+
+@pytest.fixture
+def postgres_app(lockstep, postgres):
+    return lockstep.use(postgres)
+
+
+@pytest.fixture
+def mysql_app(lockstep, mysql):
+    return lockstep.use(mysql)

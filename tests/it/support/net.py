@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Free ports, waiting, and a TCP proxy that can hold, slow down and cut what passes through it."""
+
+import select
+import socket
+import struct
+import threading
+import time
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, timeout=30, every=0.02, what="the condition"):
+    """Waits until `condition()` is true, and returns what it returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {timeout} s")
+        time.sleep(every)
+
+
+class Proxy:
+    """Between a client and 127.0.0.1:port. One thread a connection."""
+
+    def __init__(self, port, host="127.0.0.1"):
+        self.target = (host, port)
+        self.delay = 0.0
+        self.holding = False   # a black hole: connections stay, nothing passes
+        self.cut_after = None  # bytes from the server until every connection is cut
+        self.passed = 0
+        self.accepted = 0
+        self._pairs = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        try:
+            server = socket.create_connection(self.target, timeout=10)
+        except OSError:
+            self._reset(client)
+            return
+        pair = (client, server)
+        with self._lock:
+            self._pairs.add(pair)
+        try:
+            self._pump(client, server)
+        except OSError:
+            pass
+        with self._lock:
+            self._pairs.discard(pair)
+        client.close()
+        server.close()
+
+    def _pump(self, client, server):
+        other = {client: server, server: client}
+        while not self._closed:
+            if self.holding:
+                time.sleep(0.02)
+                continue
+            ready, _, _ = select.select([client, server], [], [], 0.1)
+            for side in ready:
+                if self.holding:
+                    break
+                data = side.recv(65536)
+                if not data:
+                    return
+                if self.delay:
+                    time.sleep(self.delay)
+                if side is server:
+                    self.passed += len(data)
+                    if self.cut_after is not None and self.passed >= self.cut_after:
+                        self.cut()
+                        return
+                other[side].sendall(data)
+
+    @staticmethod
+    def _reset(end):
+        """RST instead of FIN."""
+        try:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        end.close()
+
+    def connections(self):
+        with self._lock:
+            return len(self._pairs)
+
+    def cut(self):
+        """Ends every connection on both sides; new ones are served."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+        for pair in pairs:
+            for end in pair:
+                self._reset(end)
+
+    def cut_client_side(self):
+        """The client is cut off; the server notices nothing (as when a node loses its network)."""
+        with self._lock:
+            pairs = list(self._pairs)
+        for client, _ in pairs:
+            self._reset(client)
+
+    def close(self):
+        self._closed = True
+        self._listener.close()
+        self.cut()
