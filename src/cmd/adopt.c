@@ -40,8 +40,9 @@ explain(Cli *cli, const RepairItems *items, Error *err)
     if (items->n == 0)
         strbuf_puts(&out, "Nothing to repair.\n");
     for (size_t i = 0; i < items->n; i++) {
-        output_wrap(&out, str_printf(cli->arena, "%zu. %s", i + 1, items->p[i].what), 0, 0);
-        output_wrap(&out, str_printf(cli->arena, "-> %s", items->p[i].action), 0, 3);
+        strbuf_printf(&out, "%2zu. ", i + 1);
+        output_wrap(&out, items->p[i].what, 4, 4);
+        output_wrap(&out, str_printf(cli->arena, "-> %s", items->p[i].action), 0, 4);
     }
     return output_write(strbuf_str(&out), err);
 }

@@ -9,13 +9,13 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "core/clock.h"
+#include "db/mysql_internal.h"
 #include "proc/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "core/banned.h"
@@ -118,6 +118,11 @@ set_postgres_env(Tool *tool, const DbUrl *url)
         {"sslcert", "PGSSLCERT"},
         {"sslkey", "PGSSLKEY"},
         {"sslcrl", "PGSSLCRL"},
+        {"sslcrldir", "PGSSLCRLDIR"},
+        {"requirepeer", "PGREQUIREPEER"},
+        {"require_auth", "PGREQUIREAUTH"},
+        {"gsslib", "PGGSSLIB"},
+        {"service", "PGSERVICE"},
         {"sslsni", "PGSSLSNI"},
         {"ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION"},
         {"ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION"},
@@ -135,6 +140,9 @@ set_postgres_env(Tool *tool, const DbUrl *url)
     set_env(tool, "PGUSER", url->user);
     set_env(tool, "PGDATABASE", url->database);
     set_env(tool, "PGAPPNAME", "lockstep");
+    bool ssl = false;
+    if (str_to_bool(str_of(dburl_param(url, "ssl")), &ssl) && ssl)
+        set_env(tool, "PGSSLMODE", "require");
     if (secret_is_set(url->password))
         set_env(tool, "PGPASSWORD", secret_reveal(url->password));
     for (size_t i = 0; i < COUNT_OF(params); i++)
@@ -154,35 +162,53 @@ prepare_postgres(Cli *cli, Tool *tool, const DbUrl *url, const char *program, Er
 
 /* ---- MySQL, MariaDB ---- */
 
-/* `ours` is MariaDB's name of the program, which knows MariaDB's TLS options. */
+/* MariaDB's programs and MySQL's have different words for the same. */
+static void
+set_mysql_tls(Tool *tool, const MysqlParams *params, bool mariadb)
+{
+    static const char *const modes[] = {[MYSQL_TLS_DISABLED] = "DISABLED",
+                                        [MYSQL_TLS_PREFERRED] = "PREFERRED",
+                                        [MYSQL_TLS_REQUIRED] = "REQUIRED",
+                                        [MYSQL_TLS_VERIFY_CA] = "VERIFY_CA",
+                                        [MYSQL_TLS_VERIFY_IDENTITY] = "VERIFY_IDENTITY"};
+    const struct {
+        const char *option, *value;
+    } files[] = {{"ssl-ca", params->ca}, {"ssl-cert", params->cert}, {"ssl-key", params->key}};
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        if (files[i].value)
+            add_argument(tool, str_printf(tool->arena, "--%s=%s", files[i].option, files[i].value));
+    if (!mariadb)
+        add_argument(tool, str_printf(tool->arena, "--ssl-mode=%s", modes[params->tls]));
+    else if (params->tls == MYSQL_TLS_DISABLED)
+        add_argument(tool, "--skip-ssl");
+    else if (params->tls >= MYSQL_TLS_REQUIRED)
+        add_argument(tool,
+                     params->tls == MYSQL_TLS_REQUIRED ? "--ssl" : "--ssl-verify-server-cert");
+}
+
+/* `ours` is MariaDB's name of the program, `theirs` MySQL's. */
 static bool
 prepare_mysql(
     Cli *cli, Tool *tool, const DbUrl *url, const char *ours, const char *theirs, Error *err)
 {
     const char *const names[] = {ours, theirs, NULL};
-    if (!find_tool(cli, tool, names, "mariadb-client", err))
+    MysqlParams params;
+    if (!mysql_params(cli->arena, url, &params, err) ||
+        !find_tool(cli, tool, names, "mariadb-client", err))
         return false;
-    bool mariadb = strcmp(tool->name, ours) == 0;
-    const char *mode = dburl_param(url, "ssl-mode");
-    const char *ca = dburl_param(url, "ssl-ca");
     Arena *arena = tool->arena;
     add_argument(tool, "--no-defaults");
-    if (url->host && url->host[0] == '/')
-        add_argument(tool, str_printf(arena, "--socket=%s", url->host));
-    else if (url->host)
-        add_argument(tool, str_printf(arena, "--host=%s", url->host));
+    if (params.socket)
+        add_argument(tool, str_printf(arena, "--socket=%s", params.socket));
+    else
+        add_argument(tool, str_printf(arena, "--host=%s", url->host ? url->host : "127.0.0.1"));
+    if (!params.socket)
+        add_argument(tool, "--protocol=tcp");
     if (url->port)
         add_argument(tool, str_printf(arena, "--port=%d", url->port));
     if (url->user)
         add_argument(tool, str_printf(arena, "--user=%s", url->user));
-    if (ca)
-        add_argument(tool, str_printf(arena, "--ssl-ca=%s", ca));
-    if (mode && !mariadb)
-        add_argument(tool, str_printf(arena, "--ssl-mode=%s", mode));
-    else if (mode && strncasecmp(mode, "verify", 6) == 0)
-        add_argument(tool, "--ssl-verify-server-cert");
-    else if (mode)
-        add_argument(tool, strcasecmp(mode, "disabled") == 0 ? "--skip-ssl" : "--ssl");
+    set_mysql_tls(tool, &params, strcmp(tool->name, ours) == 0);
     if (secret_is_set(url->password))
         set_env(tool, "MYSQL_PWD", secret_reveal(url->password));
     return true;

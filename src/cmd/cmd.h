@@ -33,6 +33,7 @@ typedef struct Command {
     int min_args, max_args;       /* positional */
     bool takes_program;           /* the rest of the command line is a program */
     bool loads_settings;          /* by itself, when it sees fit, or not at all */
+    bool looks;                   /* changes nothing, and shows the database itself */
     /* The exit status; with err set, the status is that of the error. */
     int (*run)(Cli *cli, Error *err);
 } Command;
@@ -131,6 +132,9 @@ int cmd_restore(Cli *cli, Error *err);
 int cmd_help(Cli *cli, Error *err);
 int cmd_version(Cli *cli, Error *err);
 int cmd_completion(Cli *cli, Error *err);
+
+/* history.c: a cell of run_history's result by its column. */
+Str history_cell(const DbResult *runs, size_t row, const char *column);
 
 /* backup.c: of the database to `target` (a file, or a directory with a slash at its end, or NULL:
  * the current directory). *ret_path is where it went. */

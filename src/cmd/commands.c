@@ -113,6 +113,7 @@ const Command commands[] = {
                     "lockstep wait --for schema --wait 5m",
         .options = wait_options,
         .settings = "database,migrations,waiting",
+        .looks = true,
         .run = cmd_wait,
     },
     {
@@ -126,6 +127,7 @@ const Command commands[] = {
                     "lockstep status --json",
         .options = status_options,
         .settings = "database,migrations",
+        .looks = true,
         .run = cmd_status,
     },
     {
@@ -139,6 +141,7 @@ const Command commands[] = {
                     "lockstep plan --json",
         .options = json_only,
         .settings = "database,migrations",
+        .looks = true,
         .run = cmd_plan,
     },
     {
@@ -150,6 +153,7 @@ const Command commands[] = {
                     "lockstep history --limit 5 --json",
         .options = history_options,
         .settings = "database",
+        .looks = true,
         .run = cmd_history,
     },
     {
@@ -161,6 +165,7 @@ const Command commands[] = {
         .examples = "lockstep detect",
         .options = json_only,
         .settings = "database,migrations",
+        .looks = true,
         .run = cmd_detect,
     },
     {

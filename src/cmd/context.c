@@ -225,7 +225,7 @@ cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
     bool found;
     if (!cli_find_source(cli, &o.source, &found, err) || !cli_url(cli, url, &from, err))
         return false;
-    if (from == NULL && found)
+    if (from == NULL && found && !cli->said.command->looks)
         log_info("database.default", "no database was named: using %s in the current directory",
                  url->display);
     o.url = url;

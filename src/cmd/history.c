@@ -8,7 +8,7 @@
 
 #include "core/banned.h"
 
-enum { DEFAULT_LIMIT = 20, RUN_ID_SHOWN = 24 };
+enum { DEFAULT_LIMIT = 20, REVISION_SHOWN = 12 };
 
 /* Columns that hold numbers, which JSON tells apart. */
 static bool
@@ -46,8 +46,8 @@ json_history(Arena *arena, const DbResult *runs)
     return o;
 }
 
-static Str
-cell_of(const DbResult *runs, size_t row, const char *column)
+Str
+history_cell(const DbResult *runs, size_t row, const char *column)
 {
     for (size_t c = 0; c < runs->cols && run_columns[c]; c++)
         if (strcmp(run_columns[c], column) == 0)
@@ -59,7 +59,7 @@ static Str
 duration_of(Arena *arena, const DbResult *runs, size_t row)
 {
     int64_t ms;
-    if (!str_to_i64(cell_of(runs, row, "duration_ms"), &ms))
+    if (!str_to_i64(history_cell(runs, row, "duration_ms"), &ms))
         return STR_ABSENT;
     return str_of(str_from_duration_ms(arena, ms));
 }
@@ -71,23 +71,23 @@ print_history(Cli *cli, const DbResult *runs, StrBuf *out)
                                          "FROM",    "TO",   "HOST",    "REVISION"};
     Table table = table_new(cli->arena, "<><><<<<", titles);
     for (size_t r = 0; r < runs->rows; r++) {
-        Str revision = cell_of(runs, r, "revision");
-        table_add(&table, cell_of(runs, r, "started_at"));
+        Str revision = history_cell(runs, r, "revision");
+        table_add(&table, history_cell(runs, r, "started_at"));
         table_add(&table, duration_of(cli->arena, runs, r));
-        table_add(&table, cell_of(runs, r, "outcome"));
-        table_add(&table, cell_of(runs, r, "applied"));
-        table_add(&table, cell_of(runs, r, "from_version"));
-        table_add(&table, cell_of(runs, r, "to_version"));
-        table_add(&table, cell_of(runs, r, "host"));
-        table_add(&table, str_sub(revision, 0, RUN_ID_SHOWN));
+        table_add(&table, history_cell(runs, r, "outcome"));
+        table_add(&table, history_cell(runs, r, "applied"));
+        table_add(&table, history_cell(runs, r, "from_version"));
+        table_add(&table, history_cell(runs, r, "to_version"));
+        table_add(&table, history_cell(runs, r, "host"));
+        table_add(&table, str_sub(revision, 0, REVISION_SHOWN));
     }
     table_print(&table, out, "", cli->stdout_color);
     for (size_t r = 0; r < runs->rows; r++) {
-        Str text = cell_of(runs, r, "error");
+        Str text = history_cell(runs, r, "error");
         if (text.n == 0)
             continue;
-        strbuf_printf(out, "\n" STR_FMT ": " STR_FMT "\n", STR_ARG(cell_of(runs, r, "started_at")),
-                      STR_ARG(text));
+        strbuf_printf(out, "\n" STR_FMT ": " STR_FMT "\n",
+                      STR_ARG(history_cell(runs, r, "started_at")), STR_ARG(text));
     }
 }
 

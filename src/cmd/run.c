@@ -79,7 +79,8 @@ reason_to_skip(Cli *cli)
 {
     char **only = setting_list(&cli->settings, SET_ONLY);
     if (!setting_bool(&cli->settings, SET_MIGRATE))
-        return str_printf(cli->arena, "switched off by %s", cli->settings.values[SET_MIGRATE].origin);
+        return str_printf(cli->arena, "switched off by %s",
+                          cli->settings.values[SET_MIGRATE].origin);
     if (only && only[0] && !is_chosen(cli->said.program, only))
         return str_printf(cli->arena, "'%s' matches no pattern of %s", cli->said.program[0],
                           cli->settings.values[SET_ONLY].origin);

@@ -202,6 +202,25 @@ print_next_step(const Plan *plan, StrBuf *out)
         strbuf_puts(out, "Nothing to do.\n");
 }
 
+/* A failure that was rolled back leaves nothing but the run's record. Best effort: the table may be
+ * missing, or not be readable by this role. */
+static void
+print_last_failure(Cli *cli, const Look *look, StrBuf *out)
+{
+    const Survey *survey = look->survey;
+    DbResult run;
+    Error ignored = ERROR_INIT;
+    if (survey->plan.pending.n == 0 || !survey->ledger.runs_exists ||
+        !run_history(cli->arena, look->db, str_dup(cli->arena, survey->ledger.spec.schema), 1, &run,
+                     &ignored) ||
+        run.rows == 0)
+        return;
+    Str outcome = history_cell(&run, 0, "outcome"), error = history_cell(&run, 0, "error");
+    if (str_eq(outcome, STR("failed")) && error.n > 0)
+        strbuf_printf(out, "\nThe last run failed (" STR_FMT "): " STR_FMT "\n",
+                      STR_ARG(history_cell(&run, 0, "started_at")), STR_ARG(error));
+}
+
 static void
 print_status(Cli *cli, const Look *look, StrBuf *out)
 {
@@ -218,10 +237,18 @@ print_status(Cli *cli, const Look *look, StrBuf *out)
                   look->absent ? " (not there yet)" : "");
     strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,
                   look->survey->source.format_name);
-    strbuf_printf(out, "State      %s%s%s: %zu applied, %zu pending\n",
+    strbuf_printf(out, "State      %s%s%s: %zu applied, %zu pending",
                   style_on(styles[plan->state], cli->stdout_color), plan_state_name(plan->state),
                   style_off(cli->stdout_color), plan->applied.n, plan->pending.n);
+    if (plan->changed.n)
+        strbuf_printf(out, ", %zu changed", plan->changed.n);
+    if (plan->missing.n)
+        strbuf_printf(out, ", %zu missing", plan->missing.n);
+    if (plan->ahead.n)
+        strbuf_printf(out, ", %zu ahead", plan->ahead.n);
+    strbuf_addc(out, '\n');
     print_table(cli, plan, out);
+    print_last_failure(cli, look, out);
     print_next_step(plan, out);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which database: one table of URL variables and one of discrete sets, in the order of contract 3. */
+/* Which database: one table of URL variables and one of discrete sets, in the order of contract 3.
+ */
 
 #include "conf/database.h"
 
@@ -9,10 +10,17 @@
 
 /* A direct connection before a pooled one: session locks do not hold through a pooler. */
 static const char *const url_variables[] = {
-    "DIRECT_URL",   "DATABASE_URL_UNPOOLED", "POSTGRES_URL_NON_POOLING", "DATABASE_URL",
-    "POSTGRES_URL", "MYSQL_URL",             "SQLALCHEMY_DATABASE_URI",  "JDBC_DATABASE_URL",
+    "DIRECT_URL",
+    "DATABASE_URL_UNPOOLED",
+    "POSTGRES_URL_NON_POOLING",
+    "DATABASE_URL",
+    "POSTGRES_URL",
+    "MYSQL_URL",
+    "SQLALCHEMY_DATABASE_URI",
+    "JDBC_DATABASE_URL",
 };
 
+/* PART_ENGINE: where `engine` is not NULL it decides nothing, but is told as where it came from. */
 enum { PART_HOST, PART_PORT, PART_DATABASE, PART_USER, PART_PASSWORD, PART_ENGINE, PART_COUNT };
 
 typedef struct PartSet {
@@ -20,12 +28,13 @@ typedef struct PartSet {
     /* Any of these being set makes the set the choice. */
     const char *present[3];
     const char *names[PART_COUNT][4]; /* first one set wins */
+    bool defaults_to_user;            /* the database, as the server's image has it */
 } PartSet;
 
 static const PartSet sets[] = {
     {"postgres",
      {"PGHOST", "PGDATABASE", "PGSERVICE"},
-     {{"PGHOST"}, {"PGPORT"}, {"PGDATABASE"}, {"PGUSER"}, {"PGPASSWORD"}, {NULL}}},
+     {{"PGHOST"}, {"PGPORT"}, {"PGDATABASE"}, {"PGUSER"}, {"PGPASSWORD"}, {"PGSERVICE"}}},
     {"postgres",
      {"POSTGRES_HOST"},
      {{"POSTGRES_HOST"},
@@ -33,7 +42,8 @@ static const PartSet sets[] = {
       {"POSTGRES_DB", "POSTGRES_DATABASE"},
       {"POSTGRES_USER"},
       {"POSTGRES_PASSWORD"},
-      {NULL}}},
+      {NULL}},
+     true},
     {NULL,
      {"DB_HOST", "DB_NAME", "DB_DATABASE"},
      {{"DB_HOST"},
@@ -53,9 +63,9 @@ static const PartSet sets[] = {
 };
 
 typedef struct Picker {
-    Arena        *arena;
-    char *const  *environ_;
-    StrBuf        from;
+    Arena *arena;
+    char *const *environ_;
+    StrBuf from;
 } Picker;
 
 static bool
@@ -75,29 +85,51 @@ pick(Picker *p, const char *const *names, Str *ret, Error *err)
 
 /* Words that frameworks use for an engine, by what they contain. */
 static const char *
-engine_of(Str word)
+engine_of(Arena *arena, Str word)
 {
     static const struct {
         const char *part, *engine;
-    } words[] = {{"postg", "postgres"}, {"pgsql", "postgres"}, {"psycopg", "postgres"},
+    } words[] = {{"postg", "postgres"}, {"pgsql", "postgres"},     {"psycopg", "postgres"},
                  {"pg", "postgres"},    {"cockroach", "postgres"}, {"mysql", "mysql"},
                  {"maria", "mysql"},    {"sqlite", "sqlite"}};
+    char *lower = str_dup(arena, word);
+    for (char *c = lower; *c; c++)
+        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
     for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (str_find_str(word, str_of(words[i].part)) < word.n)
+        if (strstr(lower, words[i].part))
             return words[i].engine;
     }
     return NULL;
 }
 
+/* Somebody's DB_CONNECTION may hold a whole URL, and with it a password: that is not repeated. */
 static bool
-decide_engine(DatabaseChoice *c, Str word, Error *err)
+is_showable(Str word)
 {
+    for (size_t i = 0; i < word.n; i++) {
+        char c = word.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return word.n <= 64;
+}
+
+static bool
+decide_engine(Arena *arena, DatabaseChoice *c, Str word, Error *err)
+{
+    if (word.p && !is_showable(word)) {
+        error_set(err, ERROR_USAGE, "no engine is named by its variable (from %s)", c->from);
+        return error_hint(err,
+                          "Set DB_ENGINE to postgres, mysql or sqlite; a whole URL belongs into "
+                          "DATABASE_URL.");
+    }
     if (word.p) {
-        c->engine = engine_of(word);
+        c->engine = engine_of(arena, word);
         if (c->engine)
             return true;
-        error_set(err, ERROR_USAGE, "unknown database engine '" STR_FMT "' (from %s)", STR_ARG(word),
-                  c->from);
+        error_set(err, ERROR_USAGE, "unknown database engine '" STR_FMT "' (from %s)",
+                  STR_ARG(word), c->from);
         return error_hint(err, "PostgreSQL, MySQL, MariaDB and SQLite are known.");
     }
     if (str_eq(c->port, STR("5432")))
@@ -137,7 +169,7 @@ static bool
 take_set(Picker *p, const PartSet *set, DatabaseChoice *ret, Error *err)
 {
     DatabaseChoice c = {.found = true, .is_parts = true, .engine = set->engine};
-    Str            engine = STR_ABSENT;
+    Str engine = STR_ABSENT;
     if (!pick(p, set->names[PART_HOST], &c.host, err) ||
         !pick(p, set->names[PART_PORT], &c.port, err) ||
         !pick(p, set->names[PART_DATABASE], &c.database, err) ||
@@ -145,18 +177,22 @@ take_set(Picker *p, const PartSet *set, DatabaseChoice *ret, Error *err)
         !pick(p, set->names[PART_PASSWORD], &c.password, err) ||
         !pick(p, set->names[PART_ENGINE], &engine, err))
         return false;
-    if (!c.database.p && set->engine && strcmp(set->engine, "postgres") == 0)
-        c.database = c.user; /* the convention of libpq and of the server's image */
-    c.from = p->from.n ? str_dup(p->arena, strbuf_str(&p->from)) : str_dup(p->arena, STR("PGSERVICE"));
-    if (!set->engine && !decide_engine(&c, engine, err))
+    if (!c.database.p && set->defaults_to_user)
+        c.database = c.user;
+    c.from = str_dup(p->arena, strbuf_str(&p->from));
+    if (!set->engine && !decide_engine(p->arena, &c, engine, err))
         return false;
+    if (strcmp(c.engine, "sqlite") == 0 && !c.database.p) {
+        error_set(err, ERROR_USAGE, "an SQLite database without a name (from %s)", c.from);
+        return error_hint(err, "Set DB_NAME to the path of the file.");
+    }
     *ret = c;
     return true;
 }
 
 bool
-database_choose(Arena *arena, const Settings *settings, char *const *environ_, DatabaseChoice *ret,
-                Error *err)
+database_choose(
+    Arena *arena, const Settings *settings, char *const *environ_, DatabaseChoice *ret, Error *err)
 {
     const SettingValue *given = &settings->values[SET_URL];
     if (given->text) {
@@ -168,14 +204,14 @@ database_choose(Arena *arena, const Settings *settings, char *const *environ_, D
         if (!env_secret(arena, environ_, url_variables[i], &value, err))
             return false;
         if (value.p) {
-            *ret = (DatabaseChoice){.found = true, .url = value,
-                                    .from = str_dup(arena, str_of(url_variables[i]))};
+            *ret = (DatabaseChoice){
+                .found = true, .url = value, .from = str_dup(arena, str_of(url_variables[i]))};
             return true;
         }
     }
     for (size_t i = 0; i < COUNT_OF(sets); i++) {
         Picker p = {arena, environ_, strbuf_new(arena, 4096)};
-        bool   present;
+        bool present;
         if (!is_present(&p, &sets[i], &present, err))
             return false;
         if (present)

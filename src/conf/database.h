@@ -7,13 +7,16 @@
 
 /* Text of the URL or the parts; parsing is db/url.h's (cmd joins the two). */
 typedef struct DatabaseChoice {
-    bool  found;
-    Str   url;          /* when it came as a URL: hold it as a secret */
-    bool  is_parts;
+    bool found;
+    Str url; /* when it came as a URL: hold it as a secret */
+    bool is_parts;
     const char *engine; /* parts: "postgres" or "mysql" or "sqlite" */
-    Str   host, port, database, user, password, params;
-    char *from;         /* "--url", "LOCKSTEP_DATABASE_URL", "DATABASE_URL", "PGHOST, PGDATABASE" */
+    Str host, port, database, user, password, params;
+    char *from; /* "--url", "LOCKSTEP_DATABASE_URL", "DATABASE_URL", "PGHOST, PGDATABASE" */
 } DatabaseChoice;
 
-bool database_choose(Arena *arena, const Settings *settings, char *const *environ_,
-                     DatabaseChoice *ret, Error *err) MUST_CHECK;
+bool database_choose(Arena *arena,
+                     const Settings *settings,
+                     char *const *environ_,
+                     DatabaseChoice *ret,
+                     Error *err) MUST_CHECK;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "conf/settings.h"
-#include "core/fs.h"
 #include "core/banned.h"
+#include "core/fs.h"
 
 enum { SECRET_FILE_CEILING = 64 * 1024 };
 
@@ -41,6 +41,11 @@ env_secret(Arena *arena, char *const *environ_, const char *name, Str *ret, Erro
     /* Editors and `docker secret create` leave a line end; a password does not begin or end so. */
     while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
         text.n--;
+    if (str_find(text, 0) < text.n) {
+        error_set(err, ERROR_USAGE, "%s_FILE: the file '%s' holds a NUL byte", name, path);
+        return error_hint(err, "%s_FILE names a text file whose content stands for %s.", name,
+                          name);
+    }
     *ret = text.n ? str_copy(arena, text) : STR_ABSENT;
     return true;
 }

@@ -7,19 +7,20 @@
 #include <string.h>
 
 #include "conf/file.h"
+#include "core/banned.h"
 #include "core/fs.h"
 #include "core/secret.h"
-#include "core/banned.h"
 
 static const SettingRow rows[] = {
-#define SETTING(id, type, flag, arg, variable, compat, key, value, flags, group, help)              \
+#define SETTING(id, type, flag, arg, variable, compat, key, value, flags, group, help)             \
     {SET_##id, SETTING_##type, flag, arg, variable, compat, key, value, flags, group, help},
 #include "conf/settings.def"
 #undef SETTING
 };
 
 /* File keys beside the table (contract 2). */
-static const char *const extra_keys[] = {"expect.engine", "expect.version", "environments", "expect"};
+static const char *const extra_keys[] = {"expect.engine", "expect.version", "environments",
+                                         "expect"};
 
 const SettingRow *
 setting_row(SettingId id)
@@ -47,25 +48,30 @@ setting_by_flag(Str flag, bool *ret_negated)
 
 /* ---- one value ---- */
 
+/* `name` is what the user wrote: flag, variable or file key. */
 static bool
-bad_value(const SettingRow *row, const char *origin, const char *text, const char *what,
-          const char *hint, Error *err)
+bad_value(const SettingRow *row,
+          const char *name,
+          const char *text,
+          const char *what,
+          const char *hint,
+          Error *err)
 {
     if (row->flags & SETTING_SECRET)
-        error_set(err, ERROR_USAGE, "%s: the value is not %s", origin, what);
+        error_set(err, ERROR_USAGE, "'%s': the value is not %s", name, what);
     else
-        error_set(err, ERROR_USAGE, "%s: '%s' is not %s", origin, text, what);
+        error_set(err, ERROR_USAGE, "'%s': '%s' is not %s", name, text, what);
     return error_hint(err, "%s", hint);
 }
 
 static bool
-choice_is_known(Arena *arena, const SettingRow *row, const char *text, const char *origin, Error *err)
+choice_is_known(Arena *arena, const SettingRow *row, const char *name, const char *text, Error *err)
 {
     VEC(const char *) words = {0};
     Str rest = str_of(row->arg);
     for (;;) {
         size_t end = str_find(rest, '|');
-        Str    word = str_sub(rest, 0, end);
+        Str word = str_sub(rest, 0, end);
         if (str_eq(word, str_of(text)))
             return true;
         *vec_push(arena, &words) = str_dup(arena, word);
@@ -75,25 +81,25 @@ choice_is_known(Arena *arena, const SettingRow *row, const char *text, const cha
     }
     *vec_push(arena, &words) = NULL;
     const char *near = str_nearest(str_of(text), words.p);
-    bad_value(row, origin, text, str_printf(arena, "one of %s", row->arg), "", err);
+    bad_value(row, name, text, str_printf(arena, "one of %s", row->arg), "", err);
     return near ? error_hint(err, "Did you mean '%s'?", near)
                 : error_hint(err, "Use one of %s.", row->arg);
 }
 
 static bool
-parse_value(Arena *arena, const SettingRow *row, SettingValue *v, Error *err)
+parse_value(Arena *arena, const SettingRow *row, const char *name, SettingValue *v, Error *err)
 {
     Str text = str_of(v->text);
     switch (row->type) {
     case SETTING_BOOL:
         return str_to_bool(text, &v->boolean) ||
-               bad_value(row, v->origin, v->text, "yes or no", "Use true or false.", err);
+               bad_value(row, name, v->text, "yes or no", "Use true or false.", err);
     case SETTING_DURATION:
         return str_to_duration_ms(text, &v->ms) ||
-               bad_value(row, v->origin, v->text, "a duration",
+               bad_value(row, name, v->text, "a duration",
                          "Write it like 500ms, 5s, 10m or 2h; a bare number is seconds.", err);
     case SETTING_CHOICE:
-        return choice_is_known(arena, row, v->text, v->origin, err);
+        return choice_is_known(arena, row, name, v->text, err);
     default:
         return true;
     }
@@ -105,7 +111,7 @@ split_commas(Arena *arena, Str text)
     VEC(char *) list = {0};
     while (text.n) {
         size_t end = str_find(text, ',');
-        Str    one = str_trim(str_sub(text, 0, end));
+        Str one = str_trim(str_sub(text, 0, end));
         if (one.n)
             *vec_push(arena, &list) = str_dup(arena, one);
         text = str_sub(text, end + 1, text.n);
@@ -114,19 +120,35 @@ split_commas(Arena *arena, Str text)
     return list.p;
 }
 
+/* One value as a place gave it. */
+typedef struct Given {
+    SettingFrom from;
+    const char *name;   /* as the user wrote it: "--lock-wait", "LOCKSTEP_LOCK_WAIT", "lock_wait" */
+    const char *origin; /* NULL = the name */
+    const char *text;
+    char **list;
+} Given;
+
 static bool
-take(Arena *arena, Settings *s, const SettingRow *row, SettingFrom from, const char *origin,
-     const char *text, char **list, Error *err)
+take(Arena *arena, Settings *s, const SettingRow *row, const Given *given, Error *err)
 {
-    SettingValue v = {.from = from,
-                      .origin = str_dup(arena, str_of(origin)),
-                      .text = str_dup(arena, str_of(text)),
-                      .list = list};
-    if (row->type == SETTING_LIST && !list)
-        v.list = split_commas(arena, str_of(text));
-    if (list && row->type != SETTING_LIST)
-        return error_set(err, ERROR_USAGE, "%s: takes one value, not a list", origin);
-    if (v.text && !parse_value(arena, row, &v, err))
+    SettingValue v = {.from = given->from,
+                      .origin = str_dup(arena, str_of(given->origin ? given->origin : given->name)),
+                      .text = str_dup(arena, str_of(given->text)),
+                      .list = given->list};
+    if (v.list && row->type != SETTING_LIST)
+        return error_set(err, ERROR_USAGE, "'%s' takes one value, not a list", given->name);
+    if (v.text && !*v.text) {
+        error_set(err, ERROR_USAGE, "'%s' has no value", given->name);
+        return error_hint(err, "Give it one, or leave it out.");
+    }
+    for (size_t i = 0; v.list && v.list[i]; i++) {
+        if (!*v.list[i])
+            return error_set(err, ERROR_USAGE, "'%s' has an empty item", given->name);
+    }
+    if (row->type == SETTING_LIST && !v.list)
+        v.list = split_commas(arena, str_of(v.text));
+    if (v.text && !parse_value(arena, row, given->name, &v, err))
         return false;
     s->values[row->id] = v;
     return true;
@@ -138,8 +160,8 @@ static bool
 take_defaults(Arena *arena, Settings *s, Error *err)
 {
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (rows[i].value &&
-            !take(arena, s, &rows[i], FROM_DEFAULT, "default", rows[i].value, NULL, err))
+        Given given = {FROM_DEFAULT, rows[i].flag, "default", rows[i].value, NULL};
+        if (given.text && !take(arena, s, &rows[i], &given, err))
             return false;
     }
     return true;
@@ -170,17 +192,21 @@ unknown_key(Arena *arena, const char *path, const FileKey *key, Error *err)
     error_set(err, ERROR_USAGE, "unknown key '%s'", key->name);
     error_at(err, path, key->line, key->column);
     return near ? error_hint(err, "Did you mean '%s'?", near)
-                : error_hint(err, "`lockstep help` lists the settings; a key is its flag with `_`.");
+                : error_hint(err, "`lockstep help settings` lists the keys.");
 }
 
 static bool
-take_expectation(Arena *arena, Settings *s, const FileKey *key)
+take_expectation(Arena *arena, Settings *s, const FileKey *key, Error *err)
 {
     char **to = strcmp(key->name, "expect.engine") == 0    ? &s->expect_engine
                 : strcmp(key->name, "expect.version") == 0 ? &s->expect_version
                                                            : NULL;
-    if (!to || !key->text)
-        return false;
+    if (!to)
+        return unknown_key(arena, s->config_path, key, err);
+    if (!key->text || !*key->text) {
+        error_set(err, ERROR_USAGE, "'%s' takes one value", key->name);
+        return error_at(err, s->config_path, key->value_line, key->value_column);
+    }
     *to = key->text;
     s->expect_origin = str_printf(arena, "%s:%zu:%zu", s->config_path, key->line, key->column);
     return true;
@@ -191,15 +217,15 @@ take_file_key(Arena *arena, Settings *s, const FileKey *key, Error *err)
 {
     const SettingRow *row = row_by_key(key->name);
     if (!row)
-        return take_expectation(arena, s, key) || unknown_key(arena, s->config_path, key, err);
-    const char *origin = str_printf(arena, "%s:%zu:%zu", s->config_path, key->line, key->column);
-    char **list = key->list;
+        return take_expectation(arena, s, key, err);
+    Given given = {FROM_FILE, key->name, NULL, key->text, key->list};
+    given.origin = str_printf(arena, "%s:%zu:%zu", s->config_path, key->line, key->column);
     /* A list setting written as one plain value is a list of one. */
-    if (row->type == SETTING_LIST && !list) {
-        list = arena_array(arena, char *, 2);
-        list[0] = key->text;
+    if (row->type == SETTING_LIST && !given.list) {
+        given.list = arena_array(arena, char *, 2);
+        given.list[0] = key->text;
     }
-    if (take(arena, s, row, FROM_FILE, origin, key->text, list, err))
+    if (take(arena, s, row, &given, err))
         return true;
     return error_at(err, s->config_path, key->value_line, key->value_column);
 }
@@ -207,12 +233,14 @@ take_file_key(Arena *arena, Settings *s, const FileKey *key, Error *err)
 static bool
 take_file(Arena *arena, Settings *s, Error *err)
 {
-    FileKeys    keys, others;
+    FileKeys keys, others;
     const char *environment = s->values[SET_ENVIRONMENT].text;
     if (!config_file_read(arena, s->config_path, environment, &keys, &others, err))
         return false;
     for (size_t i = 0; i < others.n; i++) {
-        if (!row_by_key(others.p[i].name))
+        const char *name = others.p[i].name;
+        if (!row_by_key(name) && strcmp(name, "expect.engine") != 0 &&
+            strcmp(name, "expect.version") != 0)
             return unknown_key(arena, s->config_path, &others.p[i], err);
     }
     for (int environments = 0; environments < 2; environments++) {
@@ -242,17 +270,18 @@ take_compat(Arena *arena, Settings *s, const SettingRow *row, char *const *envir
 {
     Str rest = str_of(row->compat);
     while (rest.n) {
-        size_t      end = str_find(rest, ',');
+        size_t end = str_find(rest, ',');
         const char *name = str_dup(arena, str_sub(rest, 0, end));
         const char *value = env_get(environ_, name);
         rest = str_sub(rest, end + 1, rest.n);
         if (!value || !*value)
             continue;
         const char *meaning = compat_meaning(name, value);
-        bool        unclear = !meaning && strcmp(name, "AUTO_MIGRATE_FAIL_ON_ERROR") == 0;
+        bool unclear = !meaning && strcmp(name, "AUTO_MIGRATE_FAIL_ON_ERROR") == 0;
         if (unclear)
             return bad_value(row, name, value, "yes or no", "Use true or false.", err);
-        return take(arena, s, row, FROM_COMPAT, name, meaning ? meaning : value, NULL, err);
+        Given given = {FROM_COMPAT, name, NULL, meaning ? meaning : value, NULL};
+        return take(arena, s, row, &given, err);
     }
     return true;
 }
@@ -261,7 +290,7 @@ take_compat(Arena *arena, Settings *s, const SettingRow *row, char *const *envir
 static void
 take_auto_migrate(Arena *arena, Settings *s, char *const *environ_)
 {
-    const char   *value = env_get(environ_, "AUTO_MIGRATE");
+    const char *value = env_get(environ_, "AUTO_MIGRATE");
     SettingValue *v = &s->values[SET_ON_FAILURE];
     if (value && *value && v->from < FROM_COMPAT)
         *v = (SettingValue){.from = FROM_COMPAT,
@@ -278,117 +307,132 @@ take_variable(Arena *arena, Settings *s, const SettingRow *row, char *const *env
         return false;
     if (!value.n)
         return true;
-    return take(arena, s, row, FROM_VARIABLE, row->variable, str_dup(arena, value), NULL, err);
+    Given given = {FROM_VARIABLE, row->variable, NULL, str_dup(arena, value), NULL};
+    return take(arena, s, row, &given, err);
 }
 
 static bool
 take_flag(Arena *arena, Settings *s, const FlagValue *flag, Error *err)
 {
     const SettingRow *row = setting_row(flag->id);
-    const char *origin = str_printf(arena, "--%s", row->flag);
-    const char *text = flag->text ? flag->text : "true";
-    char      **list = NULL;
+    Given given = {.from = FROM_FLAG, .name = str_printf(arena, "--%s", row->flag)};
+    given.text = flag->text ? flag->text : "true";
     if (row->type == SETTING_LIST) {
         /* Repeated flags add up; what came from weaker places is replaced. */
         const SettingValue *old = &s->values[row->id];
         size_t n = 0;
         while (old->from == FROM_FLAG && old->list && old->list[n])
             n++;
-        list = arena_array(arena, char *, n + 2);
+        given.list = arena_array(arena, char *, n + 2);
         for (size_t i = 0; i < n; i++)
-            list[i] = old->list[i];
-        list[n] = str_dup(arena, str_of(text));
+            given.list[i] = old->list[i];
+        given.list[n] = str_dup(arena, str_of(given.text));
     }
-    return take(arena, s, row, FROM_FLAG, origin, text, list, err);
+    return take(arena, s, row, &given, err);
 }
 
-/* Everything stronger than the file, for one row. */
+/* Everything stronger than the file, for one row. A compatibility variable is somebody else's: it
+ * is not even read where the user told lockstep itself. */
 static bool
-take_above_file(Arena *arena, Settings *s, const SettingRow *row, const FlagValues *flags,
-                char *const *environ_, Error *err)
+take_above_file(Arena *arena,
+                Settings *s,
+                const SettingRow *row,
+                const FlagValues *flags,
+                char *const *environ_,
+                Error *err)
 {
-    if (!take_compat(arena, s, row, environ_, err) ||
-        !take_variable(arena, s, row, environ_, err))
+    if (!take_variable(arena, s, row, environ_, err))
         return false;
     for (size_t i = 0; i < flags->n; i++) {
         if (flags->p[i].id == row->id && !take_flag(arena, s, &flags->p[i], err))
             return false;
     }
-    return true;
+    return s->values[row->id].from > FROM_COMPAT || take_compat(arena, s, row, environ_, err);
 }
 
 /* ---- unknown variables ---- */
 
+#define OUR_PREFIX "LOCKSTEP_"
+
+typedef VEC(char *) Warnings;
+
 static bool
-is_our_variable(const char *name, size_t n)
+is_our_variable(Str name)
 {
+    /* The secret ones may stand in a file; the fault points of test builds are no setting. */
     static const char *const others[] = {"LOCKSTEP_FAULT", "LOCKSTEP_DATABASE_URL_FILE",
                                          "LOCKSTEP_NOTIFY_FILE"};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (strlen(rows[i].variable) == n && strncmp(rows[i].variable, name, n) == 0)
+        if (str_eq(name, str_of(rows[i].variable)))
             return true;
     }
     for (size_t i = 0; i < COUNT_OF(others); i++) {
-        if (strlen(others[i]) == n && strncmp(others[i], name, n) == 0)
+        if (str_eq(name, str_of(others[i])))
             return true;
     }
     return false;
 }
 
-static char **
-find_unknown(Arena *arena, char *const *environ_)
+static void
+find_unknown(Arena *arena, char *const *environ_, Warnings *warnings)
 {
-    VEC(char *) warnings = {0};
-    VEC(const char *) names = {0};
+    const size_t prefix = strlen(OUR_PREFIX);
+    VEC(const char *) names = {0}; /* without the prefix, which would make any two look near */
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (rows[i].variable[0])
-            *vec_push(arena, &names) = rows[i].variable;
+            *vec_push(arena, &names) = rows[i].variable + prefix;
     }
     *vec_push(arena, &names) = NULL;
     for (size_t i = 0; environ_ && environ_[i]; i++) {
-        size_t n = strcspn(environ_[i], "=");
-        if (strncmp(environ_[i], "LOCKSTEP_", 9) != 0 || is_our_variable(environ_[i], n))
+        Str name = {environ_[i], strcspn(environ_[i], "=")};
+        if (!str_starts(name, STR(OUR_PREFIX)) || is_our_variable(name))
             continue;
-        Str         name = {environ_[i], n};
-        const char *near = str_nearest(name, names.p);
-        *vec_push(arena, &warnings) =
-            near ? str_printf(arena, "unknown variable '" STR_FMT "': did you mean '%s'?", STR_ARG(name),
-                              near)
+        const char *near = str_nearest(str_sub(name, prefix, name.n), names.p);
+        *vec_push(arena, warnings) =
+            near ? str_printf(arena, "unknown variable '" STR_FMT "': did you mean '%s%s'?",
+                              STR_ARG(name), OUR_PREFIX, near)
                  : str_printf(arena, "unknown variable '" STR_FMT "'", STR_ARG(name));
     }
-    *vec_push(arena, &warnings) = NULL;
-    return warnings.p;
 }
 
 /* ---- all of it ---- */
 
 static bool
-choose_file(Arena *arena, Settings *s, Error *err)
+choose_file(Arena *arena, Settings *s, Warnings *warnings, Error *err)
 {
+    static const char *const names[] = {"lockstep.yaml", "lockstep.yml"};
     const SettingValue *named = &s->values[SET_CONFIG];
     if (named->text) {
         if (fs_kind(named->text) == FS_ABSENT) {
-            error_set(err, ERROR_USAGE, "%s: the file '%s' is not there", named->origin, named->text);
+            error_set(err, ERROR_USAGE, "'%s': the file '%s' is not there", named->origin,
+                      named->text);
             return error_hint(err, "Correct the path, or leave the setting out.");
         }
         s->config_path = named->text;
-    } else if (fs_kind("lockstep.yaml") == FS_FILE) {
-        s->config_path = str_dup(arena, STR("lockstep.yaml"));
-    } else if (fs_kind("lockstep.yml") == FS_FILE) {
-        s->config_path = str_dup(arena, STR("lockstep.yml"));
+        return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (fs_kind(names[i]) == FS_ABSENT)
+            continue;
+        if (s->config_path)
+            *vec_push(arena, warnings) = str_printf(
+                arena, "'%s' is not read, because '%s' is there too", names[i], names[0]);
+        else
+            s->config_path = str_dup(arena, str_of(names[i]));
     }
     return true;
 }
 
 bool
-settings_load(Arena *arena, const FlagValues *flags, char *const *environ_, Settings *ret,
-              Error *err)
+settings_load(
+    Arena *arena, const FlagValues *flags, char *const *environ_, Settings *ret, Error *err)
 {
     Settings s = {0};
+    Warnings warnings = {0};
     if (!take_defaults(arena, &s, err) ||
         !take_above_file(arena, &s, setting_row(SET_ENVIRONMENT), flags, environ_, err) ||
         !take_above_file(arena, &s, setting_row(SET_CONFIG), flags, environ_, err) ||
-        !choose_file(arena, &s, err))
+        !choose_file(arena, &s, &warnings, err))
         return false;
     if (s.config_path && !take_file(arena, &s, err))
         return false;
@@ -397,7 +441,9 @@ settings_load(Arena *arena, const FlagValues *flags, char *const *environ_, Sett
             return false;
     }
     take_auto_migrate(arena, &s, environ_);
-    s.warnings = find_unknown(arena, environ_);
+    find_unknown(arena, environ_, &warnings);
+    *vec_push(arena, &warnings) = NULL;
+    s.warnings = warnings.p;
     *ret = s;
     return true;
 }

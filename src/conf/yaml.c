@@ -1,43 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only user of libyaml. Aliases are looked through at most three levels deep, so that they
- * cannot blow up. */
+/*
+ * The only user of libyaml. The document is walked three levels deep at most (environments, a name,
+ * a list), so that aliases, which libyaml keeps as references, cannot blow up.
+ */
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "conf/file.h"
-#include "core/fs.h"
 #include "core/banned.h"
+#include "core/fs.h"
 
-enum { FILE_CEILING = 1024 * 1024 };
+enum { FILE_CEILING = 1024 * 1024, KEYS_CEILING = 1000 };
 
 typedef struct Reader {
-    Arena           *arena;
-    const char      *path;
+    Arena *arena;
+    const char *path;
     yaml_document_t *doc;
-    Error           *err;
+    Error *err;
 } Reader;
 
-static bool
-wrong(const Reader *r, yaml_mark_t mark, const char *what, const char *hint)
+static bool PRINTF_LIKE(4, 5)
+    wrong(const Reader *r, yaml_mark_t mark, const char *hint, const char *fmt, ...)
 {
-    error_set(r->err, ERROR_USAGE, "%s", what);
+    char message[sizeof r->err->message];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    error_set(r->err, ERROR_USAGE, "%s", message);
     if (hint)
         error_hint(r->err, "%s", hint);
     return error_at(r->err, r->path, mark.line + 1, mark.column + 1);
 }
 
+/* The text of a scalar; of `key:`, `key: ~` and `key: null` it is empty. */
 static char *
 scalar(const Reader *r, const yaml_node_t *node)
 {
+    static const char *const nulls[] = {"~", "null", "Null", "NULL"};
     Str text = {(const char *)node->data.scalar.value, node->data.scalar.length};
+    for (size_t i = 0; i < COUNT_OF(nulls); i++) {
+        if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && str_eq(text, str_of(nulls[i])))
+            return str_dup(r->arena, STR(""));
+    }
     return str_dup(r->arena, text);
 }
 
 static bool
-has_nul(const yaml_node_t *node)
+is_empty(const Reader *r, const yaml_node_t *node)
 {
-    return memchr(node->data.scalar.value, 0, node->data.scalar.length) != NULL;
+    return node->type == YAML_SCALAR_NODE && *scalar(r, node) == 0;
+}
+
+static bool
+is_plain(const yaml_node_t *node)
+{
+    return node->type == YAML_SCALAR_NODE &&
+           !memchr(node->data.scalar.value, 0, node->data.scalar.length);
+}
+
+static const yaml_node_t *
+node_at(const Reader *r, int index)
+{
+    return yaml_document_get_node(r->doc, index);
+}
+
+/* Keys are plain words, few, and each stands there once. */
+static bool
+check_keys(const Reader *r, const yaml_node_t *map)
+{
+    const yaml_node_pair_t *first = map->data.mapping.pairs.start,
+                           *top = map->data.mapping.pairs.top;
+    if (top - first > KEYS_CEILING)
+        return wrong(r, map->start_mark, NULL, "more than %d keys", KEYS_CEILING);
+    for (const yaml_node_pair_t *pair = first; pair < top; pair++) {
+        const yaml_node_t *name = node_at(r, pair->key);
+        if (!is_plain(name))
+            return wrong(r, name->start_mark, NULL, "a key must be a plain word");
+        const char *word = (const char *)name->data.scalar.value;
+        if (strcmp(word, "<<") == 0)
+            return wrong(r, name->start_mark, "Write the keys out.",
+                         "merging with '%s' is not supported", word);
+        for (const yaml_node_pair_t *other = first; other < pair; other++) {
+            if (strcmp((const char *)node_at(r, other->key)->data.scalar.value, word) == 0)
+                return wrong(r, name->start_mark, "Keep one of the two.",
+                             "the key '%s' stands here twice", word);
+        }
+    }
+    return true;
 }
 
 static bool
@@ -46,9 +99,10 @@ read_list(const Reader *r, const yaml_node_t *node, FileKey *key)
     VEC(char *) list = {0};
     const yaml_node_item_t *item = node->data.sequence.items.start;
     for (; item < node->data.sequence.items.top; item++) {
-        const yaml_node_t *one = yaml_document_get_node(r->doc, *item);
-        if (one->type != YAML_SCALAR_NODE || has_nul(one))
-            return wrong(r, one->start_mark, "a list holds plain values only", NULL);
+        const yaml_node_t *one = node_at(r, *item);
+        if (!is_plain(one))
+            return wrong(r, one->start_mark, NULL, "the list '%s' must hold plain values only",
+                         key->name);
         *vec_push(r->arena, &list) = scalar(r, one);
     }
     *vec_push(r->arena, &list) = NULL;
@@ -57,91 +111,93 @@ read_list(const Reader *r, const yaml_node_t *node, FileKey *key)
 }
 
 static bool
-is_known(const FileKeys *keys, const FileKey *key)
+read_key(const Reader *r,
+         const char *prefix,
+         const yaml_node_t *name,
+         const yaml_node_t *value,
+         bool from_environment,
+         FileKeys *ret)
 {
-    for (size_t i = 0; i < keys->n; i++) {
-        if (keys->p[i].from_environment == key->from_environment &&
-            strcmp(keys->p[i].name, key->name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool
-read_key(const Reader *r, const char *prefix, const yaml_node_t *name, const yaml_node_t *value,
-         bool from_environment, FileKeys *ret)
-{
-    if (name->type != YAML_SCALAR_NODE || has_nul(name))
-        return wrong(r, name->start_mark, "a key is a plain word", NULL);
-    FileKey key = {.name = str_printf(r->arena, "%s%s", prefix, scalar(r, name)),
+    FileKey key = {.name = str_printf(r->arena, "%s%s", prefix, name->data.scalar.value),
                    .line = name->start_mark.line + 1,
                    .column = name->start_mark.column + 1,
                    .value_line = value->start_mark.line + 1,
                    .value_column = value->start_mark.column + 1,
                    .from_environment = from_environment};
-    if (is_known(ret, &key))
-        return wrong(r, name->start_mark, str_printf(r->arena, "the key '%s' stands here twice", key.name),
-                     "Keep one of the two.");
     if (value->type == YAML_MAPPING_NODE)
-        return wrong(r, value->start_mark,
-                     str_printf(r->arena, "the key '%s' takes a value or a list, not keys of its own",
-                                key.name),
-                     NULL);
-    if (value->type == YAML_SCALAR_NODE) {
-        if (has_nul(value))
-            return wrong(r, value->start_mark, "a value holds a NUL byte", NULL);
+        return wrong(r, value->start_mark, NULL,
+                     "the key '%s' takes a value or a list, not keys of its own", key.name);
+    if (value->type == YAML_SEQUENCE_NODE) {
+        if (!read_list(r, value, &key))
+            return false;
+    } else if (is_plain(value)) {
         key.text = scalar(r, value);
-    } else if (!read_list(r, value, &key)) {
-        return false;
+    } else {
+        return wrong(r, value->start_mark, NULL, "the value of '%s' holds a NUL byte", key.name);
     }
     *vec_push(r->arena, ret) = key;
     return true;
 }
 
+/* Settings, and `expect:` with its keys below it. */
 static bool
-read_map(const Reader *r, const char *prefix, const yaml_node_t *node, bool from_environment,
+read_map(const Reader *r,
+         const char *prefix,
+         const yaml_node_t *node,
+         bool from_environment,
          FileKeys *ret)
 {
+    if (!check_keys(r, node))
+        return false;
     const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
     for (; pair < node->data.mapping.pairs.top; pair++) {
-        if (!read_key(r, prefix, yaml_document_get_node(r->doc, pair->key),
-                      yaml_document_get_node(r->doc, pair->value), from_environment, ret))
+        const yaml_node_t *name = node_at(r, pair->key), *value = node_at(r, pair->value);
+        const char *word = (const char *)name->data.scalar.value;
+        bool ok;
+        if (!*prefix && strcmp(word, "environments") == 0 && !from_environment)
+            continue;
+        if (*prefix || strcmp(word, "expect") != 0)
+            ok = read_key(r, prefix, name, value, from_environment, ret);
+        else if (value->type == YAML_MAPPING_NODE)
+            ok = read_map(r, "expect.", value, from_environment, ret);
+        else
+            ok = wrong(r, value->start_mark,
+                       "For example `expect: {engine: postgresql, version: \"15\"}`.",
+                       "'%s' holds the keys engine and version", word);
+        if (!ok)
             return false;
     }
     return true;
 }
 
 static bool
-is_empty(const yaml_node_t *node)
-{
-    return node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0;
-}
-
-static bool
-read_environments(const Reader *r, const yaml_node_t *node, const char *environment, FileKeys *ret,
+read_environments(const Reader *r,
+                  const yaml_node_t *node,
+                  const char *environment,
+                  FileKeys *ret,
                   FileKeys *others)
 {
-    if (is_empty(node))
+    static const char hint[] =
+        "For example `environments:`, below it `production:`, and below that "
+        "`wait: 2m`.";
+    if (is_empty(r, node))
         return true;
     if (node->type != YAML_MAPPING_NODE)
-        return wrong(r, node->start_mark, "'environments' holds a name with settings below it",
-                     "For example `environments:`, and in it `production:` with `wait: 2m`.");
+        return wrong(r, node->start_mark, hint,
+                     "'%s' holds names, and below each name its settings", "environments");
+    if (!check_keys(r, node))
+        return false;
     const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
     for (; pair < node->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *name = yaml_document_get_node(r->doc, pair->key);
-        const yaml_node_t *body = yaml_document_get_node(r->doc, pair->value);
-        if (name->type != YAML_SCALAR_NODE)
-            return wrong(r, name->start_mark, "an environment's name is a plain word", NULL);
-        if (is_empty(body))
+        const char *name = (const char *)node_at(r, pair->key)->data.scalar.value;
+        const yaml_node_t *body = node_at(r, pair->value);
+        if (is_empty(r, body))
             continue;
         if (body->type != YAML_MAPPING_NODE)
-            return wrong(r, body->start_mark, "an environment holds settings", NULL);
-        bool     chosen = environment && strcmp(scalar(r, name), environment) == 0;
-        FileKeys other = {0};
-        if (!read_map(r, "", body, true, chosen ? ret : &other))
+            return wrong(r, body->start_mark, hint, "the environment '%s' holds no settings", name);
+        bool chosen = environment && strcmp(name, environment) == 0;
+        if (!read_map(r, "", body, true, chosen ? ret : others))
             return false;
-        for (size_t i = 0; i < other.n; i++)
-            *vec_push(r->arena, others) = other.p[i];
     }
     return true;
 }
@@ -150,68 +206,75 @@ static bool
 read_document(const Reader *r, const char *environment, FileKeys *ret, FileKeys *others)
 {
     const yaml_node_t *root = yaml_document_get_root_node(r->doc);
-    if (!root || is_empty(root))
+    if (!root || is_empty(r, root))
         return true;
     if (root->type != YAML_MAPPING_NODE)
-        return wrong(r, root->start_mark, "the file holds `key: value` lines", NULL);
+        return wrong(r, root->start_mark, "For example `dir: db/migrations`.",
+                     "the file must hold settings, each a key and a value");
+    if (!read_map(r, "", root, false, ret))
+        return false;
     const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
     for (; pair < root->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *name = yaml_document_get_node(r->doc, pair->key);
-        const yaml_node_t *value = yaml_document_get_node(r->doc, pair->value);
-        Str key = name->type == YAML_SCALAR_NODE ? str_of(scalar(r, name)) : STR_ABSENT;
-        bool ok;
-        if (str_eq(key, STR("environments")))
-            ok = read_environments(r, value, environment, ret, others);
-        else if (str_eq(key, STR("expect")) && value->type == YAML_MAPPING_NODE)
-            ok = read_map(r, "expect.", value, false, ret);
-        else
-            ok = read_key(r, "", name, value, false, ret);
-        if (!ok)
-            return false;
+        const char *name = (const char *)node_at(r, pair->key)->data.scalar.value;
+        if (strcmp(name, "environments") == 0)
+            return read_environments(r, node_at(r, pair->value), environment, ret, others);
     }
     return true;
 }
 
 static bool
-parse_failed(const yaml_parser_t *parser, const Reader *r)
+parse_failed(const yaml_parser_t *parser, const Reader *r, Str text)
 {
     yaml_mark_t mark = parser->problem_mark;
-    if (parser->error == YAML_READER_ERROR)
-        mark = (yaml_mark_t){0};
+    if (parser->error == YAML_READER_ERROR) {
+        size_t line, column;
+        str_position(text, parser->problem_offset, &line, &column);
+        mark = (yaml_mark_t){.line = line - 1, .column = column - 1};
+    }
+    const char *problem = parser->problem ? parser->problem : "it cannot be read";
+    if (parser->context)
+        problem = str_printf(r->arena, "%s %s", problem, parser->context);
     return wrong(r, mark,
-                 str_printf(r->arena, "not YAML: %s%s%s",
-                            parser->problem ? parser->problem : "unreadable",
-                            parser->context ? " " : "", parser->context ? parser->context : ""),
-                 NULL);
+                 "Check the indentation (blanks, no tabs), quotes and brackets before this "
+                 "place.",
+                 "not YAML: %s", problem);
+}
+
+/* What stands behind the first document must be nothing. */
+static bool
+check_end(yaml_parser_t *parser, const Reader *r, Str text)
+{
+    yaml_document_t second;
+    if (!yaml_parser_load(parser, &second))
+        return parse_failed(parser, r, text);
+    const yaml_node_t *root = yaml_document_get_root_node(&second);
+    bool ok = !root || wrong(r, root->start_mark, "Keep everything in one document.",
+                             "a second document starts here");
+    yaml_document_delete(&second);
+    return ok;
 }
 
 bool
-config_file_read(Arena *arena, const char *path, const char *environment, FileKeys *ret,
-                 FileKeys *ret_others, Error *err)
+config_file_read(Arena *arena,
+                 const char *path,
+                 const char *environment,
+                 FileKeys *ret,
+                 FileKeys *ret_others,
+                 Error *err)
 {
-    Str             text;
-    yaml_parser_t   parser;
-    yaml_document_t doc, second;
-    Reader          r = {arena, path, &doc, err};
-    FileKeys        keys = {0}, others = {0};
+    Str text;
+    yaml_parser_t parser;
+    yaml_document_t doc;
+    Reader r = {arena, path, &doc, err};
+    FileKeys keys = {0}, others = {0};
     if (!fs_read(arena, path, FILE_CEILING, &text, err))
         return false;
     if (!yaml_parser_initialize(&parser))
-        return error_set(err, ERROR_FAILED, "cannot start reading '%s'", path);
+        return error_set(err, ERROR_FAILED, "out of memory reading '%s'", path);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);
-    bool ok = yaml_parser_load(&parser, &doc) || parse_failed(&parser, &r);
+    bool ok = yaml_parser_load(&parser, &doc) || parse_failed(&parser, &r, text);
     if (ok) {
-        ok = read_document(&r, environment, &keys, &others);
-        bool more = ok && yaml_parser_load(&parser, &second);
-        if (ok && !more)
-            ok = parse_failed(&parser, &r);
-        if (more) {
-            const yaml_node_t *root = yaml_document_get_root_node(&second);
-            if (root)
-                ok = wrong(&r, root->start_mark, "a second document starts here",
-                           "Keep everything in one document.");
-            yaml_document_delete(&second);
-        }
+        ok = read_document(&r, environment, &keys, &others) && check_end(&parser, &r, text);
         yaml_document_delete(&doc);
     }
     yaml_parser_delete(&parser);

@@ -15,21 +15,21 @@ enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1024 * 1024 };
 
 typedef struct Block {
     struct Block *next;
-    size_t        size, used;
+    size_t size, used;
     alignas(max_align_t) char data[];
 } Block;
 
 struct Arena {
     Block *blocks; /* the newest first */
     size_t bytes;
-    char  *last; /* the latest piece: it can grow in place */
+    char *last; /* the latest piece: it can grow in place */
 };
 
 static NORETURN void
 out_of_memory(void)
 {
     static const char text[] = "lockstep: error: out of memory\n";
-    ssize_t           ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
     (void)ignored;
     _exit(1);
 }

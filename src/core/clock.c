@@ -20,7 +20,7 @@ char *
 clock_rfc3339(Arena *arena)
 {
     struct timespec now;
-    struct tm       utc;
+    struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     return str_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
@@ -31,7 +31,7 @@ clock_rfc3339(Arena *arena)
 char *
 clock_stamp(Arena *arena)
 {
-    time_t    now = time(NULL);
+    time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     return str_printf(arena, "%04d%02d%02d%02d%02d%02d", utc.tm_year + 1900, utc.tm_mon + 1,
@@ -46,9 +46,9 @@ clock_backoff_ms(int attempt, int64_t base_ms, int64_t cap_ms)
         top *= 2;
     if (top > cap_ms)
         top = cap_ms;
-    int64_t  low = base_ms / 2 < top ? base_ms / 2 : top;
+    int64_t low = base_ms / 2 < top ? base_ms / 2 : top;
     uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
         random = (uint64_t)clock_ms();
     return low + (int64_t)(random % (uint64_t)(top - low + 1));
 }

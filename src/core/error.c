@@ -12,7 +12,7 @@
 
 typedef struct CodeRow {
     const char *name, *meaning;
-    int         status;
+    int status;
 } CodeRow;
 
 static const CodeRow codes[] = {
@@ -21,18 +21,23 @@ static const CodeRow codes[] = {
 #undef ERROR_CODE
 };
 
+/* A character of UTF-8 is never cut in two: half of one would spoil the whole text for JSON. */
 static void
 mark_cut(char *buf, size_t size, int needed)
 {
-    if (needed >= 0 && (size_t)needed >= size)
-        memcpy(buf + size - 4, "...", 4);
+    if (needed < 0 || (size_t)needed < size)
+        return;
+    size_t at = size - 4;
+    while (at > 0 && ((unsigned char)buf[at] & 0xc0) == 0x80)
+        at--;
+    memcpy(buf + at, "...", 4);
 }
 
-#define FORMAT_INTO(buf, fmt)                                                                       \
+#define FORMAT_INTO(buf, fmt)                                                                      \
     do {                                                                                           \
         va_list ap_;                                                                               \
         va_start(ap_, fmt);                                                                        \
-        mark_cut((buf), sizeof(buf), vsnprintf((buf), sizeof(buf), fmt, ap_));                      \
+        mark_cut((buf), sizeof(buf), vsnprintf((buf), sizeof(buf), fmt, ap_));                     \
         va_end(ap_);                                                                               \
     } while (0)
 
@@ -61,6 +66,7 @@ bool
 error_wrap(Error *err, const char *fmt, ...)
 {
     char context[512], message[sizeof err->message];
+    assert(err->code != ERROR_NONE);
     FORMAT_INTO(context, fmt);
     memcpy(message, err->message, sizeof message);
     mark_cut(err->message, sizeof err->message,
@@ -88,7 +94,7 @@ error_hint(Error *err, const char *fmt, ...)
 bool
 error_detail(Error *err, const char *fmt, ...)
 {
-    char   line[1024];
+    char line[1024];
     size_t used = strlen(err->detail);
     FORMAT_INTO(line, fmt);
     mark_cut(err->detail, sizeof err->detail,

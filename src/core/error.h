@@ -40,18 +40,18 @@ typedef enum ErrorClass {
 } ErrorClass;
 
 typedef struct Error {
-    ErrorCode  code; /* ERROR_NONE = nothing went wrong */
+    ErrorCode code; /* ERROR_NONE = nothing went wrong */
     ErrorClass cls;
-    int        signal;      /* with ERROR_SIGNALLED */
-    int        sys_errno;   /* 0 when none */
-    char       sqlstate[6]; /* or the number of a MySQL error as text; "" when none */
+    int signal;       /* with ERROR_SIGNALLED */
+    int sys_errno;    /* 0 when none */
+    char sqlstate[6]; /* or the number of a MySQL error as text; "" when none */
     /* Byte offset in the SQL text given to the driver, or -1: where the server points. */
-    int64_t    sql_offset;
-    char       file[512]; /* input file at fault, "" when none */
-    size_t     line, column; /* 1-based, 0 when unknown */
-    char       message[1024];
-    char       detail[2048];
-    char       hint[1024];
+    int64_t sql_offset;
+    char file[512];      /* input file at fault, "" when none */
+    size_t line, column; /* 1-based, 0 when unknown */
+    char message[1024];
+    char detail[2048];
+    char hint[1024];
 } Error;
 
 #define ERROR_INIT ((Error){.sql_offset = -1})
@@ -59,13 +59,13 @@ typedef struct Error {
 /* Each returns false, so that callers can write `return error_set(err, ...);` */
 bool error_set(Error *err, ErrorCode code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 bool error_set_errno(Error *err, ErrorCode code, int sys_errno, const char *fmt, ...)
-    PRINTF_LIKE(4, 5); /* appends ": strerror" */
-bool error_wrap(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3); /* "context: message" */
+    PRINTF_LIKE(4, 5);                                                   /* appends ": strerror" */
+bool error_wrap(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);     /* "context: message" */
 bool error_at(Error *err, const char *file, size_t line, size_t column); /* sets the position */
 bool error_hint(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool error_detail(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3); /* appends a line */
 void error_clear(Error *err);
-int  error_exit_status(const Error *err); /* 128+N for signals */
+int error_exit_status(const Error *err); /* 128+N for signals */
 const char *error_code_name(ErrorCode code);
-int         error_code_status(ErrorCode code);
+int error_code_status(ErrorCode code);
 const char *error_code_meaning(ErrorCode code);

@@ -22,8 +22,14 @@ typedef struct Fault {
 
 /* Test builds only: process-wide, because a point may stand anywhere. */
 static Fault faults[FAULTS_MAX];
-static int   fault_count;
-static bool  listing;
+static int fault_count;
+static bool listing;
+
+static bool
+is_action(const char *word)
+{
+    return strcmp(word, "kill") == 0 || strcmp(word, "stop") == 0 || strcmp(word, "error") == 0;
+}
 
 void
 fault_setup(const char *spec)
@@ -32,11 +38,15 @@ fault_setup(const char *spec)
     fault_count = 0;
     while (spec && *spec && !listing && fault_count < FAULTS_MAX) {
         Fault *f = &faults[fault_count];
-        char   action[16];
-        int    used = 0;
+        char action[16];
+        int used = 0;
         *f = (Fault){0};
-        if (sscanf(spec, "%63[^:]:%ld:%15[a-z]%n", f->name, &f->at, action, &used) != 3)
-            break;
+        if (sscanf(spec, "%63[^:]:%ld:%15[a-z]%n", f->name, &f->at, action, &used) != 3 ||
+            !is_action(action)) {
+            /* A crash test with a misspelt point would pass without a crash. */
+            fprintf(stderr, "fault: '%s' is not NAME:N:kill|stop|error\n", spec);
+            _exit(2);
+        }
         f->action = action[0];
         fault_count++;
         spec += used;

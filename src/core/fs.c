@@ -10,10 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/banned.h"
+
+enum { ENTRIES_MAX = 100000 };
 
 static void
 close_fd(int *fd)
@@ -36,6 +40,14 @@ kind_of(mode_t mode)
     return S_ISREG(mode) ? FS_FILE : S_ISDIR(mode) ? FS_DIR : S_ISLNK(mode) ? FS_LINK : FS_OTHER;
 }
 
+static bool
+too_large(const char *path, size_t ceiling, Error *err)
+{
+    bool mega = ceiling >= 1024 * 1024;
+    return error_set(err, ERROR_USAGE, "'%s' is larger than %zu %s", path,
+                     mega ? ceiling >> 20 : ceiling >> 10, mega ? "MiB" : "KiB");
+}
+
 FsKind
 fs_kind(const char *path)
 {
@@ -47,21 +59,20 @@ bool
 fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *err)
 {
     struct stat st;
-    AUTO_FD     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0)
         return error_set_errno(err, ERROR_USAGE, errno, "cannot read '%s'", path);
     if (S_ISDIR(st.st_mode))
         return error_set(err, ERROR_USAGE, "cannot read '%s': it is a directory", path);
     size_t expected = st.st_size > 0 ? (size_t)st.st_size : 0;
     if (expected > ceiling)
-        return error_set(err, ERROR_USAGE, "'%s' is larger than %zu MiB", path, ceiling >> 20);
+        return too_large(path, ceiling, err);
     size_t size = expected + 1, n = 0;
-    char  *p = arena_alloc(arena, size + 1);
+    char *p = arena_alloc(arena, size + 1);
     for (;;) {
         if (n == size) {
             if (n > ceiling)
-                return error_set(err, ERROR_USAGE, "'%s' is larger than %zu MiB", path,
-                                 ceiling >> 20);
+                return too_large(path, ceiling, err);
             size_t wider = size * 2 > ceiling + 1 ? ceiling + 1 : size * 2;
             p = arena_grow(arena, p, size + 1, wider + 1);
             size = wider;
@@ -122,6 +133,9 @@ fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
             break;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
+        if (list.n == ENTRIES_MAX)
+            return error_set(err, ERROR_USAGE, "the directory '%s' holds more than %d files", dir,
+                             ENTRIES_MAX);
         FsEntry *entry = vec_push(arena, &list);
         *entry = (FsEntry){.name = str_dup(arena, str_of(e->d_name))};
         look_at(dirfd(d), entry, e->d_type);
@@ -150,11 +164,16 @@ bool
 fs_write_atomic(const char *path, Str data, unsigned mode, Error *err)
 {
     SCRATCH_ARENA(scratch);
-    char       *temp = str_printf(scratch, "%s.tmp.%ld", path, (long)getpid());
+    uint64_t random = 0;
+    /* Not the process's number: in containers that is 1 again and again, and a file that a killed
+     * run left behind would be in the way for ever. */
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+        random = (uint64_t)getpid() << 32 ^ (uint64_t)time(NULL);
+    char *temp = str_printf(scratch, "%s.tmp.%016llx", path, (unsigned long long)random);
     const char *slash = strrchr(path, '/');
-    char       *dir = slash ? str_dup(scratch, (Str){path, (size_t)(slash - path) + 1})
-                            : str_dup(scratch, STR("."));
-    AUTO_FD     fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+    char *dir = slash ? str_dup(scratch, (Str){path, (size_t)(slash - path) + 1})
+                      : str_dup(scratch, STR("."));
+    AUTO_FD fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
     if (fd < 0)
         return error_set_errno(err, ERROR_FAILED, errno, "cannot write '%s'", path);
     if (!write_all(fd, data) || fsync(fd) != 0 || rename(temp, path) != 0) {
@@ -179,7 +198,8 @@ fs_make_dirs(const char *path, Error *err)
         char kept = *p;
         *p = 0;
         if (mkdir(copy, 0777) != 0 && (errno != EEXIST || fs_kind(copy) != FS_DIR))
-            return error_set_errno(err, ERROR_FAILED, errno, "cannot make the directory '%s'", copy);
+            return error_set_errno(err, ERROR_FAILED, errno, "cannot make the directory '%s'",
+                                   copy);
         if (!kept)
             return true;
         *p = kept;

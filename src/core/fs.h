@@ -8,9 +8,9 @@
 typedef enum FsKind { FS_ABSENT, FS_FILE, FS_DIR, FS_LINK, FS_OTHER } FsKind;
 
 typedef struct FsEntry {
-    char   *name; /* within the directory */
-    FsKind  kind; /* of the entry itself: FS_LINK is not followed */
-    FsKind  target_kind; /* what it is after following links; FS_ABSENT = dangling */
+    char *name;             /* within the directory */
+    FsKind kind;            /* of the entry itself: FS_LINK is not followed */
+    FsKind target_kind;     /* what it is after following links; FS_ABSENT = dangling */
     int64_t size, mtime_ns; /* of the target */
 } FsEntry;
 

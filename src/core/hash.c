@@ -17,7 +17,7 @@ static char *
 to_hex(Arena *arena, const unsigned char *digest, unsigned n)
 {
     static const char digits[] = "0123456789abcdef";
-    char             *hex = arena_alloc(arena, (size_t)n * 2 + 1);
+    char *hex = arena_alloc(arena, (size_t)n * 2 + 1);
     for (unsigned i = 0; i < n; i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 15];
@@ -35,7 +35,7 @@ char *
 hash_hex(Arena *arena, HashKind kind, Str data)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned      n = 0;
+    unsigned n = 0;
     int ok = EVP_Digest(data.p ? data.p : "", data.n, digest, &n, kind_md(kind), NULL);
     assert(ok == 1);
     (void)ok;
@@ -63,7 +63,7 @@ char *
 hasher_hex(Arena *arena, Hasher *h)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned      n = 0;
+    unsigned n = 0;
     EVP_DigestFinal_ex(h->ctx, digest, &n);
     EVP_MD_CTX_free(h->ctx);
     h->ctx = NULL;
@@ -74,7 +74,7 @@ char *
 hash_text_hex(Arena *arena, Str text)
 {
     Hasher *h = hasher_new(arena);
-    size_t  from = 0;
+    size_t from = 0;
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] != '\r')
             continue;

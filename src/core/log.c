@@ -11,11 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/banned.h"
 #include "core/clock.h"
 #include "core/secret.h"
-#include "core/banned.h"
 
-enum { LINE_CEILING = 1024 * 1024 };
+/* A text may be as long as a server's notice. The longest growth on the way is that of a line end
+ * with the indent behind it. */
+enum { TEXT_CEILING = 64 * 1024, INDENT_CEILING = 16, LINE_CEILING = TEXT_CEILING * 24 };
 
 static LogOptions sink = {.level = LOG_INFO};
 
@@ -46,35 +48,57 @@ write_line(Str line)
     }
 }
 
-/* Control characters as \xNN; a line end begins a new, indented line. */
+/* Without secrets, and no longer than a line may be. */
+static Str
+shown(Arena *arena, Str text)
+{
+    Str masked = secret_redact(arena, text);
+    if (masked.n <= TEXT_CEILING)
+        return masked;
+    size_t n = TEXT_CEILING;
+    while (n && ((unsigned char)masked.p[n] & 0xc0) == 0x80)
+        n--;
+    return str_of(str_printf(arena, STR_FMT "...", STR_ARG(str_sub(masked, 0, n))));
+}
+
+/* Control characters, those above 0x7f included, as \xNN: a terminal must not obey a server's
+ * message. A line end begins a new, indented line. */
 static void
 add_masked(StrBuf *out, Str text, const char *indent)
 {
+    size_t bad;
+    bool utf8 = str_is_utf8(text, &bad);
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        if (c == '\n')
+        bool high_control = c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
+        if (c == '\n') {
             strbuf_printf(out, "\n%s", indent);
-        else if ((c < 0x20 && c != '\t') || c == 0x7f)
+        } else if (c == '\r' && i + 1 < text.n && text.p[i + 1] == '\n') {
+            continue;
+        } else if (utf8 && high_control) {
+            strbuf_printf(out, "\\x%02x", (unsigned char)text.p[++i]);
+        } else if ((c < 0x20 && c != '\t') || c == 0x7f || (c > 0x7f && !utf8)) {
             strbuf_printf(out, "\\x%02x", c);
-        else
+        } else {
             strbuf_addc(out, (char)c);
+        }
     }
 }
 
 static json_t *
 json_text(Arena *arena, Str text)
 {
-    Str     shown = secret_redact(arena, text);
-    json_t *value = json_stringn(shown.p ? shown.p : "", shown.n);
+    Str masked = shown(arena, text);
+    json_t *value = json_stringn(masked.p ? masked.p : "", masked.n);
     if (value)
         return value;
     /* Not UTF-8 (a server's message in another encoding): keep what is ASCII. */
-    char *ascii = str_dup(arena, shown);
-    for (size_t i = 0; i < shown.n; i++) {
+    char *ascii = str_dup(arena, masked);
+    for (size_t i = 0; i < masked.n; i++) {
         if ((unsigned char)ascii[i] >= 0x80)
             ascii[i] = '?';
     }
-    return json_stringn(ascii, shown.n);
+    return json_stringn(ascii, masked.n);
 }
 
 static void
@@ -84,8 +108,19 @@ set_text(json_t *event, Arena *arena, const char *key, const char *text)
         json_object_set_new(event, key, json_text(arena, str_of(text)));
 }
 
+static void
+set_number(json_t *event, const char *key, size_t number)
+{
+    if (number)
+        json_object_set_new(event, key, json_integer((json_int_t)number));
+}
+
 static Str
-event_json(Arena *arena, LogLevel level, const char *name, const LogField *fields, Str message,
+event_json(Arena *arena,
+           LogLevel level,
+           const char *name,
+           const LogField *fields,
+           Str message,
            const Error *err)
 {
     json_t *event = json_object();
@@ -103,17 +138,14 @@ event_json(Arena *arena, LogLevel level, const char *name, const LogField *field
         set_text(event, arena, "detail", err->detail);
         set_text(event, arena, "hint", err->hint);
         set_text(event, arena, "file", err->file);
-        if (err->line) {
-            json_object_set_new(event, "line", json_integer((json_int_t)err->line));
-            json_object_set_new(event, "column", json_integer((json_int_t)err->column));
-        }
+        set_number(event, "line", err->line);
+        set_number(event, "column", err->column);
     }
-    char  *text = json_dumps(event, JSON_COMPACT);
-    StrBuf out = strbuf_new(arena, LINE_CEILING);
-    strbuf_puts(&out, text ? text : "{}");
+    char *text = json_dumps(event, JSON_COMPACT);
+    Str line = str_copy(arena, str_of(text ? text : "{}"));
     json_decref(event);
     free(text);
-    return strbuf_str(&out);
+    return line;
 }
 
 static const char *
@@ -131,7 +163,8 @@ level_words(LogLevel level, bool has_prefix)
 static void
 add_part(StrBuf *out, const char *name, Str text)
 {
-    char indent[32];
+    char indent[INDENT_CEILING];
+    text = str_trim(text);
     if (!text.n)
         return;
     snprintf(indent, sizeof indent, "  %*s", (int)strlen(name) + 2, "");
@@ -141,15 +174,20 @@ add_part(StrBuf *out, const char *name, Str text)
 }
 
 static void
-emit(Arena *arena, LogLevel level, const char *name, const LogField *fields, Str message,
-     bool has_prefix, const Error *err)
+emit(Arena *arena,
+     LogLevel level,
+     const char *name,
+     const LogField *fields,
+     Str message,
+     bool has_prefix,
+     const Error *err)
 {
     if (sink.tap || (sink.format == LOG_JSON && level <= sink.level)) {
         Str json = event_json(arena, level, name, fields, message, err);
         if (sink.tap)
             sink.tap(sink.tap_ctx, name, json);
         if (sink.format == LOG_JSON && level <= sink.level) {
-            StrBuf line = strbuf_new(arena, LINE_CEILING + 1);
+            StrBuf line = strbuf_new(arena, json.n + 1);
             strbuf_add(&line, json);
             strbuf_addc(&line, '\n');
             write_line(strbuf_str(&line));
@@ -160,11 +198,11 @@ emit(Arena *arena, LogLevel level, const char *name, const LogField *fields, Str
     StrBuf out = strbuf_new(arena, LINE_CEILING);
     strbuf_puts(&out, "lockstep: ");
     strbuf_puts(&out, level_words(level, has_prefix));
-    add_masked(&out, secret_redact(arena, message), "  ");
+    add_masked(&out, str_trim(shown(arena, message)), "  ");
     strbuf_addc(&out, '\n');
     if (err) {
-        add_part(&out, "detail", secret_redact(arena, str_of(err->detail)));
-        add_part(&out, "hint", secret_redact(arena, str_of(err->hint)));
+        add_part(&out, "detail", shown(arena, str_of(err->detail)));
+        add_part(&out, "hint", shown(arena, str_of(err->hint)));
     }
     write_line(strbuf_str(&out));
 }
@@ -189,8 +227,8 @@ log_event(LogLevel level, const char *event, const LogField *fields, const char 
 }
 
 void
-log_failure(LogLevel level, const char *event, const char *prefix, const LogField *fields,
-            const Error *err)
+log_failure(
+    LogLevel level, const char *event, const char *prefix, const LogField *fields, const Error *err)
 {
     SCRATCH_ARENA(arena);
     StrBuf text = strbuf_new(arena, LINE_CEILING);
@@ -199,7 +237,9 @@ log_failure(LogLevel level, const char *event, const char *prefix, const LogFiel
     if (err->file[0])
         strbuf_puts(&text, err->file);
     if (err->file[0] && err->line)
-        strbuf_printf(&text, ":%zu:%zu", err->line, err->column);
+        strbuf_printf(&text, ":%zu", err->line);
+    if (err->file[0] && err->line && err->column)
+        strbuf_printf(&text, ":%zu", err->column);
     if (err->file[0])
         strbuf_puts(&text, ": ");
     strbuf_puts(&text, err->message);

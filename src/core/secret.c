@@ -15,7 +15,7 @@ enum { SHORT_SECRET = 4 };
 
 static struct {
     Arena *arena;
-    VEC(Str) values; /* longest first */
+    VEC(Str) values; /* longest first: the whole of a URL before the password in it */
 } masks;
 
 static bool
@@ -23,25 +23,6 @@ is_word(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
            (unsigned char)c >= 0x80;
-}
-
-static bool
-is_unreserved(char c)
-{
-    return (is_word(c) && (unsigned char)c < 0x80) || c == '-' || c == '.' || c == '~';
-}
-
-static Str
-percent_encoded(Arena *arena, Str value)
-{
-    StrBuf out = strbuf_new(arena, value.n * 3 + 1);
-    for (size_t i = 0; i < value.n; i++) {
-        if (is_unreserved(value.p[i]))
-            strbuf_addc(&out, value.p[i]);
-        else
-            strbuf_printf(&out, "%%%02X", (unsigned char)value.p[i]);
-    }
-    return strbuf_str(&out);
 }
 
 static int
@@ -54,8 +35,8 @@ longer_first(const void *a, const void *b)
 static void
 remember(Str value)
 {
-    if (!value.n)
-        return;
+    if (!masks.arena)
+        masks.arena = arena_new();
     for (size_t i = 0; i < masks.values.n; i++) {
         if (str_eq(masks.values.p[i], value))
             return;
@@ -67,12 +48,18 @@ remember(Str value)
 void
 secret_mask_also(Str value)
 {
-    if (!value.n)
-        return;
-    if (!masks.arena)
-        masks.arena = arena_new();
-    remember(value);
-    remember(percent_encoded(masks.arena, value));
+    if (value.n)
+        remember(value);
+    /* Output is masked line by line, so each line of a key is a secret of its own. */
+    for (Str rest = value; str_find(rest, '\n') < rest.n;) {
+        size_t end = str_find(rest, '\n');
+        Str next = str_sub(rest, end + 1, rest.n);
+        if (end >= SHORT_SECRET)
+            remember(str_sub(rest, 0, end));
+        if (next.n >= SHORT_SECRET && str_find(next, '\n') == next.n)
+            remember(next);
+        rest = next;
+    }
 }
 
 Secret
@@ -96,40 +83,57 @@ secret_reveal(Secret s)
     return s.hidden;
 }
 
-static char
-hex_folded(char c)
+static int
+hex_digit(char c)
 {
-    return c >= 'A' && c <= 'F' ? (char)(c + 32) : c;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
-/* Equal but for the case of hex digits behind a percent sign. */
 static bool
-matches(const char *text, Str mask)
+is_encoded(Str text, size_t at, char wanted)
 {
-    int hex = 0;
-    for (size_t i = 0; i < mask.n; i++) {
-        char a = text[i], b = mask.p[i];
-        if (hex ? hex_folded(a) != hex_folded(b) : a != b)
-            return false;
-        hex = b == '%' ? 2 : hex ? hex - 1 : 0;
-    }
-    return true;
+    return at + 2 < text.n && text.p[at] == '%' && hex_digit(text.p[at + 1]) >= 0 &&
+           hex_digit(text.p[at + 2]) >= 0 &&
+           (char)(hex_digit(text.p[at + 1]) * 16 + hex_digit(text.p[at + 2])) == wanted;
 }
 
-/* The mask that stands at text[i], or NULL. */
-static const Str *
-mask_at(Str text, size_t i)
+/*
+ * How many bytes of the text at `from` are this secret, 0 = none. Each byte may be percent-encoded
+ * or not, because everybody encodes another set; a percent sign of the secret itself can be read
+ * both ways, so one way is tried after the other.
+ */
+static size_t
+length_here(Str text, size_t from, Str secret, bool encoded_first)
+{
+    size_t at = from;
+    for (size_t i = 0; i < secret.n; i++) {
+        bool raw = at < text.n && text.p[at] == secret.p[i];
+        bool encoded = is_encoded(text, at, secret.p[i]);
+        if (!raw && !encoded)
+            return 0;
+        at += encoded && (encoded_first || !raw) ? 3 : 1;
+    }
+    return at - from;
+}
+
+/* The length of the secret that stands at text[from], 0 = none. */
+static size_t
+secret_here(Str text, size_t from)
 {
     for (size_t k = 0; k < masks.values.n; k++) {
-        const Str *m = &masks.values.p[k];
-        if (m->n > text.n - i || !matches(text.p + i, *m))
-            continue;
-        bool alone = (i == 0 || !is_word(text.p[i - 1])) &&
-                     (i + m->n == text.n || !is_word(text.p[i + m->n]));
-        if (m->n >= SHORT_SECRET || alone)
-            return m;
+        Str value = masks.values.p[k];
+        size_t n = length_here(text, from, value, true);
+        if (!n)
+            n = length_here(text, from, value, false);
+        bool alone = (from == 0 || !is_word(text.p[from - 1])) &&
+                     (from + n == text.n || !is_word(text.p[from + n]));
+        if (n && (value.n >= SHORT_SECRET || alone))
+            return n;
     }
-    return NULL;
+    return 0;
 }
 
 Str
@@ -138,14 +142,14 @@ secret_redact(Arena *arena, Str text)
     StrBuf out = strbuf_new(arena, text.n * 4 + 16);
     size_t from = 0;
     for (size_t i = 0; masks.values.n && i < text.n;) {
-        const Str *m = mask_at(text, i);
-        if (!m) {
+        size_t n = secret_here(text, i);
+        if (!n) {
             i++;
             continue;
         }
         strbuf_add(&out, str_sub(text, from, i));
         strbuf_puts(&out, "***");
-        i += m->n;
+        i += n;
         from = i;
     }
     if (!from)

@@ -13,9 +13,9 @@ typedef struct Secret {
     const char *hidden; /* do not read; NULL when there is none */
 } Secret;
 
-Secret      secret_make(Arena *arena, Str value); /* absent gives an empty secret */
-bool        secret_is_set(Secret s);
+Secret secret_make(Arena *arena, Str value); /* absent gives an empty secret */
+bool secret_is_set(Secret s);
 const char *secret_reveal(Secret s); /* for the driver and the child's environment only */
 /* Remember a value to mask that is not held as a Secret (a token in a URL's path). */
-void  secret_mask_also(Str value);
-Str   secret_redact(Arena *arena, Str text); /* `text` itself when nothing is to be masked */
+void secret_mask_also(Str value);
+Str secret_redact(Arena *arena, Str text); /* `text` itself when nothing is to be masked */

@@ -75,7 +75,7 @@ int
 str_cmp(Str a, Str b)
 {
     size_t n = a.n < b.n ? a.n : b.n;
-    int    c = n ? memcmp(a.p, b.p, n) : 0;
+    int c = n ? memcmp(a.p, b.p, n) : 0;
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
@@ -83,12 +83,6 @@ bool
 str_starts(Str s, Str prefix)
 {
     return s.n >= prefix.n && str_eq((Str){s.p, prefix.n}, prefix);
-}
-
-bool
-str_ends(Str s, Str suffix)
-{
-    return s.n >= suffix.n && str_eq((Str){s.p + (s.n - suffix.n), suffix.n}, suffix);
 }
 
 static bool
@@ -115,6 +109,12 @@ str_sub(Str s, size_t from, size_t to)
     if (from > to)
         from = to;
     return s.p ? (Str){s.p + from, to - from} : s;
+}
+
+bool
+str_ends(Str s, Str suffix)
+{
+    return s.n >= suffix.n && str_eq(str_sub(s, s.n - suffix.n, s.n), suffix);
 }
 
 size_t
@@ -269,9 +269,9 @@ strbuf_str(const StrBuf *b)
 bool
 str_to_i64(Str s, int64_t *ret)
 {
-    bool     negative = s.n && s.p[0] == '-';
+    bool negative = s.n && s.p[0] == '-';
     uint64_t value = 0, limit = negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
-    size_t   i = negative;
+    size_t i = negative;
     if (i == s.n)
         return false;
     for (; i < s.n; i++) {
@@ -289,7 +289,8 @@ str_to_i64(Str s, int64_t *ret)
 bool
 str_to_bool(Str s, bool *ret)
 {
-    static const char *const words[2][4] = {{"false", "no", "off", "0"}, {"true", "yes", "on", "1"}};
+    static const char *const words[2][4] = {{"false", "no", "off", "0"},
+                                            {"true", "yes", "on", "1"}};
     for (int value = 0; value < 2; value++) {
         for (int i = 0; i < 4; i++) {
             if (str_eq_nocase(s, str_of(words[value][i]))) {
@@ -306,10 +307,10 @@ str_to_duration_ms(Str s, int64_t *ret_ms)
 {
     static const struct {
         const char *name;
-        int64_t     ms;
-    } units[] = {{"", 1000},    {"ms", 1},         {"s", 1000},
-                 {"m", 60000},  {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
-    size_t  digits = 0;
+        int64_t ms;
+    } units[] = {{"", 1000},   {"ms", 1},          {"s", 1000},
+                 {"m", 60000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
+    size_t digits = 0;
     int64_t whole = 0, part = 0, scale = 1;
     while (digits < s.n && s.p[digits] >= '0' && s.p[digits] <= '9')
         digits++;
@@ -345,7 +346,8 @@ str_from_duration_ms(Arena *arena, int64_t ms)
     if (ms < 1000)
         return str_printf(arena, "%lld ms", (long long)ms);
     if (ms < 60000)
-        return str_printf(arena, "%lld.%lld s", (long long)(ms / 1000), (long long)(ms % 1000 / 100));
+        return str_printf(arena, "%lld.%lld s", (long long)(ms / 1000),
+                          (long long)(ms % 1000 / 100));
     int64_t seconds = ms / 1000;
     if (seconds < 3600)
         return str_printf(arena, "%lld min %lld s", (long long)(seconds / 60),
@@ -394,7 +396,7 @@ const char *
 str_nearest(Str word, const char *const *names)
 {
     const char *nearest = NULL;
-    size_t      best = word.n / 3 + 1;
+    size_t best = word.n <= 4 ? 1 : word.n / 3 + 1;
     if (!word.n || word.n > NEAREST_MAX)
         return NULL;
     for (size_t i = 0; names[i]; i++) {

@@ -12,45 +12,46 @@
 
 typedef struct Str {
     const char *p; /* NULL means "absent" (an SQL NULL, an unset value); "" is present and empty */
-    size_t      n;
+    size_t n;
 } Str;
 
 #define STR(literal) ((Str){"" literal, sizeof(literal) - 1})
-#define STR_ABSENT ((Str){NULL, 0})
-#define STR_FMT "%.*s"
-#define STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
+#define STR_ABSENT   ((Str){NULL, 0})
+#define STR_FMT      "%.*s"
+#define STR_ARG(s)   (int)(s).n, (s).p ? (s).p : ""
 
-Str   str_of(const char *cstr); /* NULL gives STR_ABSENT */
+Str str_of(const char *cstr);       /* NULL gives STR_ABSENT */
 char *str_dup(Arena *arena, Str s); /* NUL-terminated copy; absent gives NULL */
-Str   str_copy(Arena *arena, Str s);
+Str str_copy(Arena *arena, Str s);
 char *str_printf(Arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3);
-bool  str_eq(Str a, Str b);
-bool  str_eq_nocase(Str a, Str b); /* ASCII */
-int   str_cmp(Str a, Str b); /* byte order */
-bool  str_starts(Str s, Str prefix);
-bool  str_ends(Str s, Str suffix);
-Str   str_trim(Str s); /* ASCII white space at both ends */
-Str   str_sub(Str s, size_t from, size_t to); /* clamped */
-size_t str_find(Str s, char c); /* s.n when not there */
-size_t str_find_str(Str s, Str needle); /* s.n when not there */
-bool  str_is_utf8(Str s, size_t *ret_bad_offset); /* strict: no overlong forms, no surrogates */
+bool str_eq(Str a, Str b);
+bool str_eq_nocase(Str a, Str b); /* ASCII */
+int str_cmp(Str a, Str b);        /* byte order */
+bool str_starts(Str s, Str prefix);
+bool str_ends(Str s, Str suffix);
+Str str_trim(Str s);                             /* ASCII white space at both ends */
+Str str_sub(Str s, size_t from, size_t to);      /* clamped */
+size_t str_find(Str s, char c);                  /* s.n when not there */
+size_t str_find_str(Str s, Str needle);          /* s.n when not there */
+bool str_is_utf8(Str s, size_t *ret_bad_offset); /* strict: no overlong forms, no surrogates */
 /* Line (1-based) and column (1-based, in characters of UTF-8) of a byte offset. */
-void  str_position(Str text, size_t offset, size_t *ret_line, size_t *ret_column);
-Str   str_line_at(Str text, size_t offset); /* the whole line that holds the offset, without its end */
+void str_position(Str text, size_t offset, size_t *ret_line, size_t *ret_column);
+Str str_line_at(Str text,
+                size_t offset); /* the whole line that holds the offset, without its end */
 
 typedef struct StrBuf {
     Arena *arena;
-    char  *p; /* always NUL-terminated after the first append */
+    char *p; /* always NUL-terminated after the first append */
     size_t n, size;
     size_t ceiling; /* bytes; going over it is a programming error and aborts */
 } StrBuf;
 
 StrBuf strbuf_new(Arena *arena, size_t ceiling);
-void   strbuf_add(StrBuf *b, Str s);
-void   strbuf_addc(StrBuf *b, char c);
-void   strbuf_puts(StrBuf *b, const char *cstr);
-void   strbuf_printf(StrBuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-Str    strbuf_str(const StrBuf *b);
+void strbuf_add(StrBuf *b, Str s);
+void strbuf_addc(StrBuf *b, char c);
+void strbuf_puts(StrBuf *b, const char *cstr);
+void strbuf_printf(StrBuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+Str strbuf_str(const StrBuf *b);
 
 /* Strict: the whole text must match, no sign or blank is skipped, overflow is refused. */
 bool str_to_i64(Str s, int64_t *ret) MUST_CHECK;
@@ -63,13 +64,13 @@ char *str_from_duration_ms(Arena *arena, int64_t ms); /* `250 ms`, `1.2 s`, `3 m
 const char *str_nearest(Str word, const char *const *names);
 
 /* A growable array in an arena: VEC(Type) v = {0}; *vec_push(arena, &v) = item; v.p[i], v.n */
-#define VEC(type)                                                                                   \
+#define VEC(type)                                                                                  \
     struct {                                                                                       \
-        type  *p;                                                                                  \
+        type *p;                                                                                   \
         size_t n, size;                                                                            \
     }
-#define vec_push(arena, v)                                                                          \
+#define vec_push(arena, v)                                                                         \
     ((v)->n == (v)->size                                                                           \
-         ? ((v)->p = vec_grow((arena), (v)->p, &(v)->size, sizeof *(v)->p), &(v)->p[(v)->n++])      \
+         ? ((v)->p = vec_grow((arena), (v)->p, &(v)->size, sizeof *(v)->p), &(v)->p[(v)->n++])     \
          : &(v)->p[(v)->n++])
 void *vec_grow(Arena *arena, void *old, size_t *size, size_t item_size);

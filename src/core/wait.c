@@ -10,8 +10,8 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "core/clock.h"
 #include "core/banned.h"
+#include "core/clock.h"
 
 Wait
 wait_init(void)
@@ -62,9 +62,15 @@ stopped_by_signal(const Wait *w, Error *err)
 }
 
 static bool
+ticks(const Wait *w)
+{
+    return w->tick.call && w->tick.every_ms > 0 && !w->in_tick && !w->cleaning;
+}
+
+static bool
 tick(Wait *w, Error *err)
 {
-    if (w->in_tick || w->cleaning || w->tick.every_ms <= 0 || clock_ms() < w->next_tick_ms)
+    if (!ticks(w) || clock_ms() < w->next_tick_ms)
         return true;
     w->in_tick = true;
     bool ok = w->tick.call(w->tick.ctx, err);
@@ -73,10 +79,20 @@ tick(Wait *w, Error *err)
     return ok;
 }
 
+/* Here too, and not in wait_fd alone: a library that never waits (SQLite) must not silence probes. */
+static void
+serve_side(Wait *w)
+{
+    struct pollfd p = {.fd = w->side_fd, .events = POLLIN};
+    if (w->side_fd >= 0 && w->side_call && poll(&p, 1, 0) > 0)
+        w->side_call(w->side_ctx);
+}
+
 bool
 wait_check(Wait *w, Error *err)
 {
     read_signals(w);
+    serve_side(w);
     return !stopped_by_signal(w, err) && tick(w, err);
 }
 
@@ -85,8 +101,7 @@ static int
 patience(const Wait *w, int64_t deadline_ms, int64_t now)
 {
     int64_t until = deadline_ms;
-    bool    ticks = w->tick.every_ms > 0 && !w->in_tick && !w->cleaning;
-    if (ticks && (until < 0 || w->next_tick_ms < until))
+    if (ticks(w) && (until < 0 || w->next_tick_ms < until))
         until = w->next_tick_ms;
     if (until < 0)
         return -1;
@@ -106,7 +121,7 @@ wait_fd(Wait *w, int fd, short events, int64_t deadline_ms, Error *err)
                               {.fd = w->side_fd, .events = POLLIN}};
         int ready = poll(p, 3, patience(w, deadline_ms, now));
         if (ready < 0 && errno != EINTR) {
-            error_set_errno(err, ERROR_FAILED, errno, "poll");
+            error_set_errno(err, ERROR_FAILED, errno, "waiting (poll)");
             return WAIT_STOPPED;
         }
         if (ready > 0 && p[2].revents && w->side_call)

@@ -19,17 +19,17 @@ typedef struct WaitTick {
 } WaitTick;
 
 struct Wait {
-    int     signal_fd;      /* signalfd (proc/signals.h), -1 = none */
-    int     signal_caught;  /* the first SIGTERM/SIGINT/SIGHUP/SIGQUIT seen, 0 = none */
-    int     (*read_signal)(int fd); /* reads one signal from signal_fd; 0 = nothing for us */
+    int signal_fd;              /* signalfd (proc/signals.h), -1 = none */
+    int signal_caught;          /* the first SIGTERM/SIGINT/SIGHUP/SIGQUIT seen, 0 = none */
+    int (*read_signal)(int fd); /* reads one signal from signal_fd; 0 = nothing for us */
     WaitTick tick;
     int64_t next_tick_ms;
-    bool    in_tick;        /* ticks do not nest */
-    int     cleaning;       /* depth of wait_cleanup_begin */
+    bool in_tick; /* ticks do not nest */
+    int cleaning; /* depth of wait_cleanup_begin */
     /* Descriptors served besides (health responder): called when readable. fd -1 = none. */
-    int     side_fd;
-    void    (*side_call)(void *ctx);
-    void    *side_ctx;
+    int side_fd;
+    void (*side_call)(void *ctx);
+    void *side_ctx;
 };
 
 typedef enum WaitResult {

@@ -99,6 +99,12 @@ db_url(const Db *db)
     return &db->url;
 }
 
+Wait *
+db_wait(const Db *db)
+{
+    return db->options.wait;
+}
+
 bool
 db_alive(const Db *db)
 {

@@ -65,6 +65,7 @@ bool db_create_database(Arena *arena, const DbUrl *url, const DbOptions *options
 unsigned      db_caps(const Db *db);
 DbEngine      db_engine(const Db *db);
 const DbUrl  *db_url(const Db *db);
+Wait         *db_wait(const Db *db); /* the one it was opened with */
 bool          db_alive(const Db *db); /* false once the connection is known to be broken */
 bool          db_facts(Db *db, Arena *arena, DbFacts *ret, Error *err) MUST_CHECK;
 

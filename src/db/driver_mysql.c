@@ -293,6 +293,9 @@ connect_finish(Db *db, Error *err)
     m->deadline = -1;
     if (!mysql_params(db->arena, &db->url, &m->params, err))
         return false;
+    if (m->params.connect_timeout_ms &&
+        m->params.connect_timeout_ms < db->options.connect_timeout_ms)
+        db->options.connect_timeout_ms = m->params.connect_timeout_ms;
     m->conn = mysql_init(NULL);
     if (!m->conn)
         return error_set(err, ERROR_UNREACHABLE, "out of memory");

@@ -481,8 +481,11 @@ read_params(Db *db, Error *err)
     Sqlite *s = native(db);
     const char *keys = PARAM(&db->url, "foreign_keys", "_foreign_keys", "_fk");
     const char *busy = PARAM(&db->url, "busy_timeout", "_busy_timeout", "_timeout");
+    const char *cache = dburl_param(&db->url, "cache");
     bool on = false;
 
+    if (cache && strcmp(cache, "private") != 0)
+        return param_refused("cache", cache, "private: one process has one connection", err);
     s->busy_connect_ms = BUSY_DEFAULT_MS;
     if (busy && (!str_to_i64(str_of(busy), &s->busy_connect_ms) || s->busy_connect_ms < 0))
         return param_refused("busy_timeout", busy, "a number of milliseconds", err);

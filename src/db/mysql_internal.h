@@ -31,7 +31,8 @@ typedef struct MysqlParams {
     MysqlTls tls;
     const char *ca; /* NULL = none given, and none found where it is needed */
     const char *cert, *key;
-    bool no_foreign_keys; /* foreign_key_checks=0 */
+    int64_t connect_timeout_ms; /* 0 = not given */
+    bool no_foreign_keys;       /* foreign_key_checks=0 */
 } MysqlParams;
 
 bool mysql_params(Arena *arena, const DbUrl *url, MysqlParams *ret, Error *err) MUST_CHECK;

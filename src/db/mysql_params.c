@@ -71,7 +71,15 @@ read_tls_mode(const DbUrl *url, const char *ca, MysqlTls *ret, Error *err)
         {"true", MYSQL_TLS_VERIFY_IDENTITY},
     };
     const char *word = PARAM(url, "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls");
+    const char *ssl = dburl_param(url, "useSSL");
+    bool on = false;
 
+    if (!word && ssl) { /* JDBC */
+        if (!str_to_bool(str_of(ssl), &on))
+            return param_refused("useSSL", ssl, "true or false", err);
+        *ret = on ? MYSQL_TLS_REQUIRED : MYSQL_TLS_DISABLED;
+        return true;
+    }
     if (!word) {
         *ret = ca ? MYSQL_TLS_VERIFY_CA : MYSQL_TLS_PREFERRED;
         return true;
@@ -101,6 +109,32 @@ system_ca(void)
     return NULL;
 }
 
+/* Migration files are UTF-8, and so is the connection. */
+static bool
+check_charset(const DbUrl *url, Error *err)
+{
+    static const char *const same[] = {"utf8", "utf8mb3", "utf8mb4", "utf-8"};
+    const char *charset = dburl_param(url, "charset");
+
+    for (size_t i = 0; charset && i < COUNT_OF(same); i++) {
+        if (strcasecmp(charset, same[i]) == 0)
+            return true;
+    }
+    return !charset || param_refused("charset", charset, "utf8mb4", err);
+}
+
+static bool
+read_connect_timeout(const DbUrl *url, int64_t *ret_ms, Error *err)
+{
+    const char *value = dburl_param(url, "connect_timeout");
+    int64_t seconds = 0;
+
+    if (value && (!str_to_i64(str_of(value), &seconds) || seconds < 0 || seconds > 86400))
+        return param_refused("connect_timeout", value, "a number of seconds", err);
+    *ret_ms = seconds * 1000;
+    return true;
+}
+
 bool
 mysql_params(Arena *arena, const DbUrl *url, MysqlParams *ret, Error *err)
 {
@@ -113,7 +147,8 @@ mysql_params(Arena *arena, const DbUrl *url, MysqlParams *ret, Error *err)
         .key = PARAM(url, "ssl-key", "ssl_key", "sslkey"),
     };
 
-    if (!read_tls_mode(url, p.ca, &p.tls, err))
+    if (!read_tls_mode(url, p.ca, &p.tls, err) || !check_charset(url, err) ||
+        !read_connect_timeout(url, &p.connect_timeout_ms, err))
         return false;
     if (p.tls >= MYSQL_TLS_VERIFY_CA && !p.ca)
         p.ca = system_ca();

@@ -12,7 +12,7 @@
 
 #include "core/banned.h"
 
-#define HINT_RENAME "Rename it to VERSION_name.sql, or move it out of the directory."
+#define HINT_RENAME    "Rename it to VERSION_name.sql, or move it out of the directory."
 #define INT64_MAX_TEXT "9223372036854775807"
 #define INT32_MAX_TEXT "2147483647"
 
@@ -199,35 +199,63 @@ diesel_parse(Str name)
 /* ---- the table ---- */
 
 #define NEW_PLAIN "-- What this migration does.\n"
-#define NEW_DOWN "-- What undoes it.\n"
+#define NEW_DOWN  "-- What undoes it.\n"
 
 static const Format formats[FORMAT_COUNT] = {
-    [FORMAT_PLAIN] = {.name = "plain", .files = "VERSION_name.sql", .as_written = true,
-                      .parse = plain_parse, .sections = plain_sections,
-                      .new_up = NEW_PLAIN, .new_down = NEW_DOWN},
-    [FORMAT_DBMATE] = {.name = "dbmate", .files = "VERSION_name.sql with '-- migrate:up'",
-                       .rule = VERSION_TEXT, .file_order = true,
-                       .parse = dbmate_parse, .sections = dbmate_sections,
+    [FORMAT_PLAIN] = {.name = "plain",
+                      .files = "VERSION_name.sql",
+                      .as_written = true,
+                      .parse = plain_parse,
+                      .sections = plain_sections,
+                      .new_up = NEW_PLAIN,
+                      .new_down = NEW_DOWN},
+    [FORMAT_DBMATE] = {.name = "dbmate",
+                       .files = "VERSION_name.sql with '-- migrate:up'",
+                       .rule = VERSION_TEXT,
+                       .file_order = true,
+                       .parse = dbmate_parse,
+                       .sections = dbmate_sections,
                        .new_up = "-- migrate:up\n\n\n-- migrate:down\n\n"},
-    [FORMAT_GOLANG_MIGRATE] = {.name = "golang-migrate", .files = "VERSION_name.up.sql",
-                               .max_version = INT64_MAX_TEXT, .lone_down = true,
-                               .parse = golang_parse, .new_up = NEW_PLAIN, .new_down = NEW_DOWN},
-    [FORMAT_GOOSE] = {.name = "goose", .files = "VERSION_name.sql with '-- +goose Up'",
+    [FORMAT_GOLANG_MIGRATE] = {.name = "golang-migrate",
+                               .files = "VERSION_name.up.sql",
+                               .max_version = INT64_MAX_TEXT,
+                               .lone_down = true,
+                               .parse = golang_parse,
+                               .new_up = NEW_PLAIN,
+                               .new_down = NEW_DOWN},
+    [FORMAT_GOOSE] = {.name = "goose",
+                      .files = "VERSION_name.sql with '-- +goose Up'",
                       .max_version = INT64_MAX_TEXT,
-                      .parse = goose_parse, .sections = goose_sections,
+                      .parse = goose_parse,
+                      .sections = goose_sections,
                       .new_up = "-- +goose Up\n\n\n-- +goose Down\n\n"},
-    [FORMAT_FLYWAY] = {.name = "flyway", .files = "V1.2__name.sql, R__name.sql",
-                       .layout = LAYOUT_TREE, .rule = VERSION_DOTTED,
-                       .parse = flyway_parse_name, .sections = flyway_sections,
+    [FORMAT_FLYWAY] = {.name = "flyway",
+                       .files = "V1.2__name.sql, R__name.sql",
+                       .layout = LAYOUT_TREE,
+                       .rule = VERSION_DOTTED,
+                       .parse = flyway_parse_name,
+                       .sections = flyway_sections,
                        .new_up = NEW_PLAIN},
-    [FORMAT_DIESEL] = {.name = "diesel", .files = "VERSION_name/up.sql", .layout = LAYOUT_DIRS,
-                       .rule = VERSION_TEXT, .parse = diesel_parse, .sections = diesel_sections,
-                       .new_up = NEW_PLAIN, .new_down = NEW_DOWN},
-    [FORMAT_SQLX] = {.name = "sqlx", .files = "VERSION_name.sql", .max_version = INT64_MAX_TEXT,
-                     .parse = sqlx_parse, .sections = sqlx_sections,
-                     .new_up = NEW_PLAIN, .new_down = NEW_DOWN},
-    [FORMAT_TERN] = {.name = "tern", .files = "NNN_name.sql", .max_version = INT32_MAX_TEXT,
-                     .parse = tern_parse, .sections = tern_sections,
+    [FORMAT_DIESEL] = {.name = "diesel",
+                       .files = "VERSION_name/up.sql",
+                       .layout = LAYOUT_DIRS,
+                       .rule = VERSION_TEXT,
+                       .parse = diesel_parse,
+                       .sections = diesel_sections,
+                       .new_up = NEW_PLAIN,
+                       .new_down = NEW_DOWN},
+    [FORMAT_SQLX] = {.name = "sqlx",
+                     .files = "VERSION_name.sql",
+                     .max_version = INT64_MAX_TEXT,
+                     .parse = sqlx_parse,
+                     .sections = sqlx_sections,
+                     .new_up = NEW_PLAIN,
+                     .new_down = NEW_DOWN},
+    [FORMAT_TERN] = {.name = "tern",
+                     .files = "NNN_name.sql",
+                     .max_version = INT32_MAX_TEXT,
+                     .parse = tern_parse,
+                     .sections = tern_sections,
                      .new_up = "-- What this migration does.\n\n"
                                "---- create above / drop below ----\n\n-- What undoes it.\n"},
 };
@@ -319,7 +347,8 @@ static void
 add_number(StrBuf *b, Str digits)
 {
     digits = strip_zeros(digits);
-    strbuf_printf(b, "%06zu", digits.n);
+    for (size_t place = 100000; place > 0; place /= 10)
+        strbuf_addc(b, (char)('0' + digits.n / place % 10));
     strbuf_add(b, digits);
 }
 

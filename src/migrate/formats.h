@@ -12,18 +12,18 @@ enum {
 };
 
 typedef enum NameKind {
-    NAME_IGNORED,    /* not a migration, for the original tool and for us */
+    NAME_IGNORED, /* not a migration, for the original tool and for us */
     NAME_UP,
     NAME_DOWN,
     NAME_REPEATABLE,
-    NAME_BAD,        /* looks like one, and is not: refused by name */
+    NAME_BAD, /* looks like one, and is not: refused by name */
 } NameKind;
 
 typedef struct NameParts {
-    NameKind    kind;
-    Str         version, description; /* as they stand in the name */
-    const char *problem;              /* BAD: what is wrong, after the name in quotes */
-    const char *hint;                 /* BAD: what to do */
+    NameKind kind;
+    Str version, description; /* as they stand in the name */
+    const char *problem;      /* BAD: what is wrong, after the name in quotes */
+    const char *hint;         /* BAD: what to do */
 } NameParts;
 
 typedef enum FormatLayout {
@@ -39,21 +39,21 @@ typedef enum VersionRule {
 } VersionRule;
 
 typedef struct LoadContext {
-    Arena               *arena;
+    Arena *arena;
     const SourceOptions *options;
-    const Source        *source;
-    Migration           *m; /* texts and checksums are there; sections fills bodies, flags */
+    const Source *source;
+    Migration *m; /* texts and checksums are there; sections fills bodies, flags */
 } LoadContext;
 
 typedef struct Format {
-    const char  *name;
-    const char  *files; /* for people: what names it knows */
+    const char *name;
+    const char *files; /* for people: what names it knows */
     FormatLayout layout;
-    VersionRule  rule;
-    bool         as_written;  /* VERSION_NUMBER: stored with its leading zeros */
-    const char  *max_version; /* VERSION_NUMBER: NULL = none */
-    bool         file_order;  /* order of whole file names, not of versions (dbmate) */
-    bool         lone_down;   /* a version with only a down file is an empty up */
+    VersionRule rule;
+    bool as_written;         /* VERSION_NUMBER: stored with its leading zeros */
+    const char *max_version; /* VERSION_NUMBER: NULL = none */
+    bool file_order;         /* order of whole file names, not of versions (dbmate) */
+    bool lone_down;          /* a version with only a down file is an empty up */
     NameParts (*parse)(Str name);
     bool (*sections)(LoadContext *ctx, Error *err);
     /* `new`: text of the up file (with its down section), and of the down file; NULL = none. */
@@ -75,7 +75,7 @@ FormatId format_marker(Str text, size_t *ret_offset);
 
 /* Line iteration; false at the end. */
 typedef struct Line {
-    Str    text;  /* without its end */
+    Str text; /* without its end */
     size_t start, next;
 } Line;
 bool line_next(Str text, size_t at, Line *ret);
@@ -95,8 +95,15 @@ bool tern_sections(LoadContext *ctx, Error *err);
 bool goose_split(Arena *arena, const SourceOptions *options, Script *script, Error *err);
 /* Splits a part of the body; offsets become those of the body, positions those of the file.
  * `line` is the file's line of `from`, `column` its column. */
-bool script_split(Arena *arena, const SourceOptions *options, const Script *script, size_t from,
-                  size_t to, size_t line, size_t column, SqlStatements *ret, Error *err);
+bool script_split(Arena *arena,
+                  const SourceOptions *options,
+                  const Script *script,
+                  size_t from,
+                  size_t to,
+                  size_t line,
+                  size_t column,
+                  SqlStatements *ret,
+                  Error *err);
 
 /* tool_checksum and tool_checksum_also from the raw bytes of the up file. */
 bool flyway_checksums(LoadContext *ctx, Error *err);

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/hash.h"
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 enum { BODY_CEILING = 2 * MIGRATION_CEILING };
@@ -158,8 +159,9 @@ replace(const LoadContext *ctx, Script *script, Error *err)
         if (!value_of(ctx, script, name, &value)) {
             load_fail(script, at + open, err, "no value for the placeholder '${" STR_FMT "}'",
                       STR_ARG(name));
-            return error_hint(err, "Set FLYWAY_PLACEHOLDERS_" STR_FMT ", or switch replacement off "
-                                   "with placeholderReplacement=false in '%s.conf'.",
+            return error_hint(err,
+                              "Set FLYWAY_PLACEHOLDERS_" STR_FMT ", or switch replacement off "
+                              "with placeholderReplacement=false in '%s.conf'.",
                               STR_ARG(name), script->file);
         }
         strbuf_add(&out, str_sub(rest, 0, open));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 enum {
@@ -57,10 +58,10 @@ annotation_of(Str line)
 
 typedef struct GooseFile {
     Script *script;
-    size_t  up_from, up_to, down_from;
-    bool    has_up, has_down, in_block, no_transaction;
-    bool    envsub, envsub_used; /* on at this line; ever on */
-    bool    envsub_up, envsub_down; /* on where the section begins */
+    size_t up_from, up_to, down_from;
+    bool has_up, has_down, in_block, no_transaction;
+    bool envsub, envsub_used;    /* on at this line; ever on */
+    bool envsub_up, envsub_down; /* on where the section begins */
 } GooseFile;
 
 static bool
@@ -132,9 +133,9 @@ note_annotation(GooseFile *f, Annotation a, const Line *line, Error *err)
 
 typedef struct Envsub {
     const LoadContext *ctx;
-    const Script      *script;
-    size_t             line_start; /* in the file, for complaints */
-    StrBuf             out;
+    const Script *script;
+    size_t line_start; /* in the file, for complaints */
+    StrBuf out;
 } Envsub;
 
 static bool
@@ -316,9 +317,9 @@ static SqlStatement
 merge(const SqlStatements *list)
 {
     static const int care[] = {
-        [SQL_KIND_DML] = 0,    [SQL_KIND_SESSION] = 1,   [SQL_KIND_OTHER] = 2, [SQL_KIND_DDL] = 3,
-        [SQL_KIND_SAVEPOINT] = 4, [SQL_KIND_BEGIN] = 5, [SQL_KIND_COMMIT] = 5,
-        [SQL_KIND_ROLLBACK] = 5,
+        [SQL_KIND_DML] = 0,    [SQL_KIND_SESSION] = 1,   [SQL_KIND_OTHER] = 2,
+        [SQL_KIND_DDL] = 3,    [SQL_KIND_SAVEPOINT] = 4, [SQL_KIND_BEGIN] = 5,
+        [SQL_KIND_COMMIT] = 5, [SQL_KIND_ROLLBACK] = 5,
     };
     SqlStatement all = list->p[0];
     const SqlStatement *last = &list->p[list->n - 1];
@@ -340,11 +341,11 @@ merge(const SqlStatements *list)
 }
 
 typedef struct GooseSplit {
-    Arena               *arena;
+    Arena *arena;
     const SourceOptions *options;
-    Script              *script;
-    size_t               chunk, chunk_line; /* start of the open chunk, SIZE_MAX = none */
-    SqlStatements        list;
+    Script *script;
+    size_t chunk, chunk_line; /* start of the open chunk, SIZE_MAX = none */
+    SqlStatements list;
 } GooseSplit;
 
 static bool

@@ -8,6 +8,7 @@
 
 #include "core/hash.h"
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 /* ---- plain ---- */
@@ -53,7 +54,7 @@ static DbmateMarker
 dbmate_marker(Str line, Str *ret_options)
 {
     static const struct {
-        Str          word;
+        Str word;
         DbmateMarker marker;
     } words[] = {{{"migrate:up", 10}, MARKER_UP}, {{"migrate:down", 12}, MARKER_DOWN}};
     if (!str_starts(line, STR("--")))
@@ -225,8 +226,7 @@ void
 sqlx_checksums(Arena *arena, Str raw, Migration *m)
 {
     m->tool_checksum = hash_hex(arena, HASH_SHA384, raw);
-    m->tool_checksum_also[0] =
-        hash_hex(arena, HASH_SHA384, with_line_ends(arena, raw, STR("\n")));
+    m->tool_checksum_also[0] = hash_hex(arena, HASH_SHA384, with_line_ends(arena, raw, STR("\n")));
     m->tool_checksum_also[1] =
         hash_hex(arena, HASH_SHA384, with_line_ends(arena, raw, STR("\r\n")));
 }

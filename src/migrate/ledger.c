@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "migrate/ledgers.h"
+
 #include "core/banned.h"
 
 #define OWN_TABLE "lockstep_migrations"
@@ -57,7 +58,7 @@ refuse_shape(const Ledger *ledger, Str columns, bool rails, Error *err)
 }
 
 typedef struct Seen {
-    Str  version, own; /* columns; absent = no such table */
+    Str version, own; /* columns; absent = no such table */
     bool runs, rails;
 } Seen;
 
@@ -65,11 +66,10 @@ static bool
 look(Arena *arena, Db *db, const Ledger *ledger, Seen *ret, Error *err)
 {
     DbResult r;
-    const DbArg *args = DB_ARGS(ARG_TEXT("table_schema", ledger->table_schema),
-                                ARG_TEXT("table_name", ledger->table),
-                                ARG_TEXT("own_schema", ledger->own_schema),
-                                ARG_TEXT("own_name", ledger->own_table),
-                                ARG_TEXT("schema", ledger->spec.schema));
+    const DbArg *args =
+        DB_ARGS(ARG_TEXT("table_schema", ledger->table_schema),
+                ARG_TEXT("table_name", ledger->table), ARG_TEXT("own_schema", ledger->own_schema),
+                ARG_TEXT("own_name", ledger->own_table), ARG_TEXT("schema", ledger->spec.schema));
     if (!db_ask(db, arena, Q_LEDGER_OPEN, args, &r, err))
         return error_wrap(err, "cannot look for the version table");
     for (size_t i = 0; i < r.rows; i++) {
@@ -123,9 +123,8 @@ ledger_open(Arena *arena, Db *db, const LedgerSpec *spec, Ledger *ret, Error *er
     ledger.own_table = plain ? ledger.table : STR(OWN_TABLE);
     if (!look(arena, db, &ledger, &seen, err))
         return false;
-    if (seen.version.p &&
-        (!ledger_has_columns(seen.version, tool->columns, tool->exact) ||
-         (spec->format == FORMAT_DBMATE && seen.rails)))
+    if (seen.version.p && (!ledger_has_columns(seen.version, tool->columns, tool->exact) ||
+                           (spec->format == FORMAT_DBMATE && seen.rails)))
         return refuse_shape(&ledger, seen.version, seen.rails, err);
     if (seen.own.p && !ledger_has_columns(seen.own, ledger_tool(FORMAT_PLAIN)->columns, false)) {
         error_set(err, ERROR_REFUSED, "the table '" STR_FMT "." STR_FMT "' is not lockstep's",
@@ -133,7 +132,7 @@ ledger_open(Arena *arena, Db *db, const LedgerSpec *spec, Ledger *ret, Error *er
         return error_hint(err, "Rename it, or give lockstep a schema of its own with --schema.");
     }
     ledger.table_exists = seen.version.p != NULL;
-    ledger.own_exists = seen.own.p != NULL && (plain || spec->own_allowed);
+    ledger.own_exists = seen.own.p != NULL;
     ledger.runs_exists = seen.runs;
     if (db_caps(db) & DB_CAP_SESSION_LOCK)
         ledger_tool_locks(arena, &ledger);
@@ -166,9 +165,9 @@ ledger_probe(Arena *arena, Db *db, Str schema, bool *ret_tern, bool *ret_sqlx, E
 
 typedef struct Raw {
     LedgerRow row;
-    Str       origin;
-    size_t    seq;      /* later rows of a version decide */
-    bool      reverted; /* takes the version back */
+    Str origin;
+    size_t seq;    /* later rows of a version decide */
+    bool reverted; /* takes the version back */
 } Raw;
 typedef VEC(Raw) RawRows;
 
@@ -294,8 +293,7 @@ static LedgerRow
 own_row(Arena *arena, const Ledger *ledger, const DbResult *r, size_t i)
 {
     Str version = DB_CELL(r, i, 0), name = DB_CELL(r, i, 1), run_id = DB_CELL(r, i, 7);
-    bool repeatable =
-        ledger->spec.format == FORMAT_FLYWAY && str_starts(version, STR("R__"));
+    bool repeatable = ledger->spec.format == FORMAT_FLYWAY && str_starts(version, STR("R__"));
     LedgerRow row = {.version = repeatable ? NULL : str_dup(arena, version),
                      .name = str_dup(arena, name.p ? name : STR("")),
                      .checksum = str_dup(arena, DB_CELL(r, i, 2)),
@@ -438,10 +436,14 @@ ledger_create(Arena *arena, Db *db, Ledger *ledger, Error *err)
                           STR_ARG(ledger->table_schema), STR_ARG(ledger->table));
     ledger->table_exists = ledger->table_exists || !plain;
     if (plain && !ledger->own_exists && !ledger->spec.own_allowed) {
-        error_set(err, ERROR_FAILED, "the table '" STR_FMT "' is missing, and this role may not "
-                                     "create it", STR_ARG(ledger->table));
-        return error_hint(err, "Grant CREATE on the schema '" STR_FMT "', or choose another one "
-                               "with --schema.", STR_ARG(ledger->table_schema));
+        error_set(err, ERROR_FAILED,
+                  "the table '" STR_FMT "' is missing, and this role may not "
+                  "create it",
+                  STR_ARG(ledger->table));
+        return error_hint(err,
+                          "Grant CREATE on the schema '" STR_FMT "', or choose another one "
+                          "with --schema.",
+                          STR_ARG(ledger->table_schema));
     }
     if (ledger->own_exists || !ledger->spec.own_allowed)
         return true;
@@ -459,6 +461,7 @@ ledger_digest_sql(Arena *arena, Db *db, FormatId format, Str schema, const char 
     Str in_schema, name;
     ledger_resolve(arena, format, schema.p ? schema : STR("main"), table, &in_schema, &name);
     Str expression = db_digest_expr(db, arena, ledger_tool(format)->digest);
-    return db_render(db, arena, Q_LEDGER_DIGEST,
-                     DB_ARGS(ARG_RAW("expression", expression), ARG_IDENT("table", in_schema, name)));
+    return db_render(
+        db, arena, Q_LEDGER_DIGEST,
+        DB_ARGS(ARG_RAW("expression", expression), ARG_IDENT("table", in_schema, name)));
 }

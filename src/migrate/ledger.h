@@ -70,7 +70,7 @@ bool ledger_read(Arena *arena, Db *db, Ledger *ledger, Error *err) MUST_CHECK;
 /* Makes what is missing (version table, own table). Called by the leader only. */
 bool ledger_create(Arena *arena, Db *db, Ledger *ledger, Error *err) MUST_CHECK;
 
-/* SQL text, statements separated by ";\n", to run in the migration's transaction after its body.
+/* SQL text, statements separated by ";\n" (which no value in it holds), to run in the migration's transaction after its body.
  * `fence` is lock_fence_expr: the text makes the transaction fail (NOT NULL violation on the own
  * row) when it is false. */
 Str ledger_sql_applied(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "migrate/ledgers.h"
+
 #include "core/banned.h"
 
 enum { TEXT_CEILING = 8 * 1024 * 1024, FLYWAY_DESCRIPTION_MAX = 200, FLYWAY_SCRIPT_MAX = 1000 };
@@ -19,19 +20,19 @@ typedef struct Record {
     const char *version, *name, *script; /* version NULL: flyway's repeatable */
     const char *checksum, *tool_checksum;
     const char *state;
-    int         done;
-    bool        stamp; /* applied now */
-    int64_t     duration_ms;
+    int done;
+    bool stamp; /* applied now */
+    int64_t duration_ms;
     const char *run_id, *previous;
-    Str         doubt, fence;
+    Str doubt, fence;
 } Record;
 
 typedef struct Writer {
-    Arena        *arena;
-    Db           *db;
+    Arena *arena;
+    Db *db;
     const Ledger *ledger;
-    Record        record;
-    StrBuf        text;
+    Record record;
+    StrBuf text;
 } Writer;
 
 static Writer
@@ -68,9 +69,8 @@ record_of(const Migration *m, const char *run_id)
 /* Flyway's columns are shorter than names may be: it keeps the head of a description and the tail
  * of a script. */
 static Str
-flyway_head(Arena *arena, const char *text)
+flyway_head(Arena *arena, Str s)
 {
-    Str s = str_of(text);
     if (s.n <= FLYWAY_DESCRIPTION_MAX)
         return s;
     size_t n = FLYWAY_DESCRIPTION_MAX - 3;
@@ -104,6 +104,21 @@ number_or_null(Arena *arena, int64_t n)
     return n < 0 ? STR("null") : str_of(str_printf(arena, "%lld", (long long)n));
 }
 
+/* Where an engine takes one statement a call, callers cut the text at ";\n": no value may hold
+ * that. */
+static Str
+uncut(Arena *arena, Str value)
+{
+    if (!value.p || str_find_str(value, STR(";\n")) == value.n)
+        return value;
+    char *copy = str_dup(arena, value);
+    for (size_t i = 0; i + 1 < value.n; i++) {
+        if (copy[i] == ';' && copy[i + 1] == '\n')
+            copy[i + 1] = ' ';
+    }
+    return (Str){copy, value.n};
+}
+
 /* The version as our table keeps it: repeatables have none of their own. */
 static Str
 own_key(Arena *arena, const Record *r)
@@ -117,14 +132,15 @@ render(Writer *w, DbQuery query, Str origin)
     const Record *r = &w->record;
     Arena *arena = w->arena;
     bool flyway = w->ledger->spec.format == FORMAT_FLYWAY;
+    Str name = uncut(arena, str_of(r->name ? r->name : ""));
     const DbArg args[] = {
         ARG_TEXT("version", own_key(arena, r)),
         ARG_TEXT("stored", str_of(r->version)),
         ARG_INT("number", as_number(r->version)),
         ARG_INT("previous", as_number(r->previous)),
-        ARG_TEXT("name", str_of(r->name ? r->name : "")),
-        ARG_TEXT("description", flyway ? flyway_head(arena, r->name) : str_of(r->name)),
-        ARG_TEXT("script", flyway_tail(arena, r->script ? r->script : "")),
+        ARG_TEXT("name", name),
+        ARG_TEXT("description", flyway ? flyway_head(arena, name) : name),
+        ARG_TEXT("script", uncut(arena, flyway_tail(arena, r->script ? r->script : ""))),
         ARG_TEXT("checksum", str_of(r->checksum)),
         ARG_TEXT("tool_checksum", str_of(r->tool_checksum ? r->tool_checksum : "")),
         ARG_RAW("crc", str_of(flyway && r->tool_checksum ? r->tool_checksum : "null")),
@@ -134,7 +150,7 @@ render(Writer *w, DbQuery query, Str origin)
         ARG_RAW("duration", number_or_null(arena, r->duration_ms)),
         ARG_INT("elapsed", r->duration_ms < 0 ? 0 : r->duration_ms),
         ARG_TEXT("run_id", str_of(r->run_id)),
-        ARG_TEXT("doubt", r->doubt),
+        ARG_TEXT("doubt", uncut(arena, r->doubt)),
         ARG_RAW("fence", r->fence),
         ARG_RAW("origin", origin),
         {DB_ARG_END, NULL, {0}, {0}, 0},
@@ -185,8 +201,13 @@ stored_version(const Ledger *ledger, const Migration *m)
 /* ---- what the header promises ---- */
 
 Str
-ledger_sql_applied(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
-                   int64_t duration_ms, const char *run_id, Str fence)
+ledger_sql_applied(Arena *arena,
+                   Db *db,
+                   const Ledger *ledger,
+                   const Migration *m,
+                   int64_t duration_ms,
+                   const char *run_id,
+                   Str fence)
 {
     Writer w = writer(arena, db, ledger, record_of(m, run_id));
     w.record.state = "applied";
@@ -200,8 +221,8 @@ ledger_sql_applied(Arena *arena, Db *db, const Ledger *ledger, const Migration *
 }
 
 Str
-ledger_sql_adopted(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
-                   const char *run_id, Str fence)
+ledger_sql_adopted(
+    Arena *arena, Db *db, const Ledger *ledger, const Migration *m, const char *run_id, Str fence)
 {
     Writer w = writer(arena, db, ledger, record_of(m, run_id));
     w.record.state = "applied";
@@ -212,8 +233,8 @@ ledger_sql_adopted(Arena *arena, Db *db, const Ledger *ledger, const Migration *
 }
 
 Str
-ledger_sql_begun(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
-                 const char *run_id, Str fence)
+ledger_sql_begun(
+    Arena *arena, Db *db, const Ledger *ledger, const Migration *m, const char *run_id, Str fence)
 {
     Writer w = writer(arena, db, ledger, record_of(m, run_id));
     w.record.state = "running";
@@ -224,8 +245,14 @@ ledger_sql_begun(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
 }
 
 Str
-ledger_sql_progress(Arena *arena, Db *db, const Ledger *ledger, const Migration *m, int done,
-                    Str doubt, const char *run_id, Str fence)
+ledger_sql_progress(Arena *arena,
+                    Db *db,
+                    const Ledger *ledger,
+                    const Migration *m,
+                    int done,
+                    Str doubt,
+                    const char *run_id,
+                    Str fence)
 {
     Writer w = writer(arena, db, ledger, record_of(m, run_id));
     w.record.state = "running";
@@ -237,8 +264,8 @@ ledger_sql_progress(Arena *arena, Db *db, const Ledger *ledger, const Migration 
 }
 
 Str
-ledger_sql_failed(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
-                  const char *run_id)
+ledger_sql_failed(
+    Arena *arena, Db *db, const Ledger *ledger, const Migration *m, const char *run_id)
 {
     Writer w = writer(arena, db, ledger, record_of(m, run_id));
     /* Flyway's failed row only where ours says that the migration had begun outside a
@@ -250,8 +277,13 @@ ledger_sql_failed(Arena *arena, Db *db, const Ledger *ledger, const Migration *m
 }
 
 Str
-ledger_sql_reverted(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
-                    const char *previous, const char *run_id, Str fence)
+ledger_sql_reverted(Arena *arena,
+                    Db *db,
+                    const Ledger *ledger,
+                    const Migration *m,
+                    const char *previous,
+                    const char *run_id,
+                    Str fence)
 {
     const LedgerTool *tool = ledger_tool(ledger->spec.format);
     Writer w = writer(arena, db, ledger, record_of(m, run_id));

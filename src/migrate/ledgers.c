@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+
 #include "core/banned.h"
 
 #define QUERIES_NONE                                                                               \
@@ -35,9 +36,9 @@ static const LedgerTool tools[FORMAT_COUNT] = {
     [FORMAT_DBMATE] = {QUERIES_NONE, QUERIES(DBMATE), .table = "schema_migrations",
                        .columns = "version", .exact = true, .digest = {"version", NULL}},
     [FORMAT_GOLANG_MIGRATE] = {QUERIES_NONE, QUERIES(GOLANG), .seed = Q_LEDGER_GOLANG_SEED,
-                               .begun = Q_LEDGER_GOLANG_BEGUN,
-                               .previous = Q_LEDGER_GOLANG_PREVIOUS, .table = "schema_migrations",
-                               .columns = "version,dirty", .exact = true, .high_water = true,
+                               .begun = Q_LEDGER_GOLANG_BEGUN, .previous = Q_LEDGER_GOLANG_PREVIOUS,
+                               .table = "schema_migrations", .columns = "version,dirty",
+                               .exact = true, .high_water = true,
                                .digest = {"version", "dirty", NULL}},
     [FORMAT_GOOSE] = {QUERIES_NONE, QUERIES(GOOSE), .seed = Q_LEDGER_GOOSE_SEED,
                       .table = "goose_db_version", .columns = "id,version_id,is_applied,tstamp",
@@ -82,8 +83,8 @@ ledger_origin_prefix(Arena *arena, FormatId format)
 }
 
 void
-ledger_resolve(Arena *arena, FormatId format, Str schema, const char *table, Str *ret_schema,
-               Str *ret_table)
+ledger_resolve(
+    Arena *arena, FormatId format, Str schema, const char *table, Str *ret_schema, Str *ret_table)
 {
     Str name = str_of(table ? table : ledger_table_default(format));
     size_t dot = str_find(name, '.');
@@ -137,9 +138,9 @@ ledger_owner(Str columns, bool rails)
     static const struct {
         const char *column, *tool;
     } marks[] = {
-        {"dirty", "golang-migrate"}, {"filename", "Sequel"},       {"inserted_at", "Ecto"},
-        {"installed_rank", "Flyway"}, {"version_id", "goose"},     {"md5", "Postgrator"},
-        {"run_on", "diesel"},         {"execution_time", "sqlx"},  {"statements_done", "lockstep"},
+        {"dirty", "golang-migrate"},  {"filename", "Sequel"},     {"inserted_at", "Ecto"},
+        {"installed_rank", "Flyway"}, {"version_id", "goose"},    {"md5", "Postgrator"},
+        {"run_on", "diesel"},         {"execution_time", "sqlx"}, {"statements_done", "lockstep"},
     };
     for (size_t i = 0; i < COUNT_OF(marks); i++) {
         if (has_column(columns, str_of(marks[i].column)))
@@ -197,8 +198,8 @@ static void
 flyway_locks(Arena *arena, Ledger *ledger)
 {
     Str schema = ledger->table_schema, table = ledger->table;
-    int32_t pg = java_hash(str_of(str_printf(arena, "\"" STR_FMT "\".\"" STR_FMT "\"",
-                                             STR_ARG(schema), STR_ARG(table))));
+    int32_t pg = java_hash(str_of(
+        str_printf(arena, "\"" STR_FMT "\".\"" STR_FMT "\"", STR_ARG(schema), STR_ARG(table))));
     int32_t mysql = java_hash(
         str_of(str_printf(arena, "`" STR_FMT "`.`" STR_FMT "`", STR_ARG(schema), STR_ARG(table))));
     add_lock(arena, ledger, INT64_C(77431708279161) + pg,

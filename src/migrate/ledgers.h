@@ -14,10 +14,9 @@ enum { DIGEST_COLUMNS_MAX = 4 };
 typedef struct LedgerTool {
     const char *table;   /* default name, may be "schema.table" */
     const char *columns; /* that the table must have, comma separated */
-    bool        exact;   /* and no others */
-    bool        high_water;
-    DbQuery     create, seed, read, origin, applied, begun, failed, reverted, previous, accept,
-        forget;
+    bool exact;          /* and no others */
+    bool high_water;
+    DbQuery create, seed, read, origin, applied, begun, failed, reverted, previous, accept, forget;
     const char *digest[DIGEST_COLUMNS_MAX + 1]; /* for the fast path, NULL-terminated */
 } LedgerTool;
 
@@ -31,7 +30,7 @@ void ledger_tool_locks(Arena *arena, Ledger *ledger);
 /* How own rows of a format begin their `origin`: "dbmate:". NULL for plain. */
 const char *ledger_origin_prefix(Arena *arena, FormatId format);
 /* "schema.table" -> parts; without a schema, `schema` is it. */
-void ledger_resolve(Arena *arena, FormatId format, Str schema, const char *table,
-                    Str *ret_schema, Str *ret_table);
+void ledger_resolve(
+    Arena *arena, FormatId format, Str schema, const char *table, Str *ret_schema, Str *ret_table);
 /* What queries need beside values: :"table", :"own", ... `extra` ends with DB_ARG_END. */
 Str ledger_render(Arena *arena, Db *db, const Ledger *ledger, DbQuery query, const DbArg *extra);

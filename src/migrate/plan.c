@@ -10,21 +10,22 @@
 #include <string.h>
 
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 enum { NAMES_MAX = 5 }; /* named in a message before "and N more" */
 
 typedef struct Builder {
-    Arena        *arena;
-    Source       *source;
+    Arena *arena;
+    Source *source;
     const Ledger *ledger;
-    bool          check_content;
-    Plan         *plan;
-    Migration   **by_id; /* the files, sorted by identity */
-    char        **row_ids;
-    size_t       *row_order; /* rows, sorted by identity */
-    char         *current_id, *baseline_id;
-    const char   *highest_key; /* of the files; NULL = none */
+    bool check_content;
+    Plan *plan;
+    Migration **by_id; /* the files, sorted by identity */
+    char **row_ids;
+    size_t *row_order; /* rows, sorted by identity */
+    char *current_id, *baseline_id;
+    const char *highest_key; /* of the files; NULL = none */
 } Builder;
 
 /* ---- finding ---- */
@@ -366,10 +367,11 @@ refuse_failed(const Plan *plan, const Ledger *ledger, Error *err)
                                "rest can be applied, or see 'lockstep repair'.");
     }
     error_set(err, ERROR_REFUSED, "%s left version %s %s in '" STR_FMT "'",
-              format_name(plan->format), version,
-              ledger->high_water ? "dirty" : "marked as failed", STR_ARG(ledger->table));
-    return error_hint(err, "Look at what it did to the schema, then run 'lockstep repair'; lockstep "
-                           "did not run it, and cannot tell how far it came.");
+              format_name(plan->format), version, ledger->high_water ? "dirty" : "marked as failed",
+              STR_ARG(ledger->table));
+    return error_hint(err,
+                      "Look at what it did to the schema, then run 'lockstep repair'; lockstep "
+                      "did not run it, and cannot tell how far it came.");
 }
 
 static bool
@@ -402,7 +404,10 @@ refuse_out_of_order(const Plan *plan, Error *err)
 }
 
 bool
-plan_allows(const Plan *plan, const Source *source, const Ledger *ledger, const PlanPolicy *policy,
+plan_allows(const Plan *plan,
+            const Source *source,
+            const Ledger *ledger,
+            const PlanPolicy *policy,
             Error *err)
 {
     bool history = ledger->rows.n > 0;
@@ -450,7 +455,7 @@ plan_state_name(PlanState state)
 /* ---- rollback ---- */
 
 typedef struct Undo {
-    PlanItem    item;
+    PlanItem item;
     const char *key, *id;
 } Undo;
 typedef VEC(Undo) UndoList;
@@ -468,15 +473,14 @@ add_undo(Arena *arena, const Plan *plan, const PlanItem *item, UndoList *list)
     if (item->m ? item->m->repeatable : !item->row->version)
         return;
     Undo undo = {.item = *item};
-    undo.id = item->m ? item->m->id
-                      : format_version_id(arena, plan->format, item->row->version);
+    undo.id = item->m ? item->m->id : format_version_id(arena, plan->format, item->row->version);
     undo.key = item->m ? item->m->key : undo.id;
     *vec_push(arena, list) = undo;
 }
 
 bool
-plan_rollback(Arena *arena, const Plan *plan, int64_t steps, const char *to, PlanItems *ret,
-              Error *err)
+plan_rollback(
+    Arena *arena, const Plan *plan, int64_t steps, const char *to, PlanItems *ret, Error *err)
 {
     UndoList list = {0};
     for (size_t i = 0; i < plan->applied.n; i++)
@@ -494,7 +498,8 @@ plan_rollback(Arena *arena, const Plan *plan, int64_t steps, const char *to, Pla
             count++;
         if (count == list.n) {
             error_set(err, ERROR_USAGE, "version '%s' is not applied", to);
-            return error_hint(err, "See 'lockstep status' for the versions that are; 0 undoes all.");
+            return error_hint(err,
+                              "See 'lockstep status' for the versions that are; 0 undoes all.");
         }
     } else if (!to) {
         if (steps < 1) {
@@ -506,8 +511,10 @@ plan_rollback(Arena *arena, const Plan *plan, int64_t steps, const char *to, Pla
     PlanItems items = {0};
     for (size_t i = 0; i < count; i++) {
         if (!list.p[i].item.m) {
-            error_set(err, ERROR_REFUSED, "version %s is applied, but this directory has no file "
-                                          "that could undo it", list.p[i].item.row->version);
+            error_set(err, ERROR_REFUSED,
+                      "version %s is applied, but this directory has no file "
+                      "that could undo it",
+                      list.p[i].item.row->version);
             return error_hint(err, "Roll back with the image that has it.");
         }
         *vec_push(arena, &items) = list.p[i].item;

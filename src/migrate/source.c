@@ -7,37 +7,38 @@
 
 #include "migrate/source.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/hash.h"
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 enum { TREE_DEPTH_MAX = 16 };
 
-const char *const source_default_dirs[] = {"db/migrations",  "migrations",        "database/migrations",
-                                           "sql/migrations", "prisma/migrations", "drizzle",
-                                           NULL};
+const char *const source_default_dirs[] = {
+    "db/migrations", "migrations", "database/migrations", "sql/migrations", "prisma/migrations",
+    "drizzle",       NULL};
 
 /* A file that belongs to a migration. */
 typedef struct Found {
     NameKind kind;
-    char    *version, *name, *id;
-    char    *path, *rel; /* rel: within the directory */
-    char    *conf_path;
-    int64_t  size, mtime_ns, conf_size, conf_mtime_ns;
+    char *version, *name, *id;
+    char *path, *rel; /* rel: within the directory */
+    char *conf_path;
+    int64_t size, mtime_ns, conf_size, conf_mtime_ns;
 } Found;
 typedef VEC(Found) FoundList;
 
 typedef struct Scan {
-    Arena               *arena, *scratch;
+    Arena *arena, *scratch;
     const SourceOptions *options;
-    char                *dir;
-    FsList               entries;
-    FormatId             format;
-    FoundList            found;
+    char *dir;
+    FsList entries;
+    FormatId format;
+    const char *highest_id; /* that the format can hold; NULL = any */
+    FoundList found;
 } Scan;
 
 /* ---- single entries ---- */
@@ -117,9 +118,10 @@ typedef enum Family {
 
 typedef struct Families {
     const FsEntry *first[FAMILY_COUNT], *last_flat;
-    const FsEntry *bad;   /* .sql, and no version */
-    const char    *other; /* a tool whose directory this is, and whose files are not read here */
-    bool           tern_conf;
+    const FsEntry *bad;  /* .sql, and no version */
+    const FsEntry *down; /* VERSION_name.down.sql: says nothing about the format */
+    const char *other;   /* a tool whose directory this is, and whose files are not read here */
+    bool tern_conf;
 } Families;
 
 static void
@@ -135,8 +137,10 @@ note_file(const FsEntry *entry, Families *f)
     else if (plain.kind == NAME_BAD) {
         f->bad = f->bad ? f->bad : entry;
         return;
-    } else
+    } else {
+        f->down = plain.kind == NAME_DOWN ? entry : f->down;
         return;
+    }
     if (!f->first[family])
         f->first[family] = entry;
     if (family == FAMILY_FLAT)
@@ -193,13 +197,14 @@ marker_of(const Scan *scan, const FsEntry *entry, FormatId *ret, Error *err)
 }
 
 static bool
-refuse_two(const Scan *scan, const char *a, const char *a_is, const char *b, const char *b_is,
-           Error *err)
+refuse_two(
+    const Scan *scan, const char *a, const char *a_is, const char *b, const char *b_is, Error *err)
 {
     error_set(err, ERROR_USAGE, "'%s' is a directory of two formats: '%s' is %s, '%s' is %s",
               scan->dir, a, a_is, b, b_is);
-    return error_hint(err, "Keep one format in a directory: move the files of the other one out, or "
-                           "rewrite them.");
+    return error_hint(err,
+                      "Keep one format in a directory: move the files of the other one out, or "
+                      "rewrite them.");
 }
 
 static const char *
@@ -227,8 +232,10 @@ recognise_flat(const Scan *scan, const Families *f, FormatId *ret, Error *err)
     if (first != FORMAT_COUNT)
         *ret = first;
     else if (o->tern_table_exists && o->sqlx_table_exists)
-        return error_set(err, ERROR_USAGE, "the tables of both tern and sqlx are there, and the "
-                                           "files of '%s' could be either's", scan->dir) ||
+        return error_set(err, ERROR_USAGE,
+                         "the tables of both tern and sqlx are there, and the "
+                         "files of '%s' could be either's",
+                         scan->dir) ||
                error_hint(err, "Say which it is with --format tern, sqlx or plain.");
     else
         *ret = o->tern_table_exists || f->tern_conf ? FORMAT_TERN
@@ -248,6 +255,24 @@ refuse_unknown(const Scan *scan, const FsEntry *entry, Error *err)
     }
     error_hint(err, "Known are: " STR_FMT ". Rename the file, or move it out of the directory.",
                STR_ARG(strbuf_str(&known)));
+}
+
+static bool
+one_family(const Scan *scan, const Families *f, Family *ret, Error *err)
+{
+    static const char *const names[] = {"VERSION_name.sql", "VERSION_name.up.sql", "flyway",
+                                        "diesel"};
+    Family family = FAMILY_COUNT;
+    for (size_t i = 0; i < FAMILY_COUNT; i++) {
+        if (!f->first[i])
+            continue;
+        if (family != FAMILY_COUNT)
+            return refuse_two(scan, f->first[family]->name, names[family], f->first[i]->name,
+                              names[i], err);
+        family = (Family)i;
+    }
+    *ret = family;
+    return true;
 }
 
 /* *ret_holds: there are migrations of a format that is read here. */
@@ -274,17 +299,9 @@ recognise(const Scan *scan, bool guess, FormatId *ret, bool *ret_holds, Error *e
                   scan->dir, f.other);
         return error_hint(err, "Let %s apply them: see 'lockstep detect'.", f.other);
     }
-    static const char *const names[] = {"VERSION_name.sql", "VERSION_name.up.sql", "flyway",
-                                        "diesel"};
     Family family = FAMILY_COUNT;
-    for (size_t i = 0; i < FAMILY_COUNT; i++) {
-        if (!f.first[i])
-            continue;
-        if (family != FAMILY_COUNT)
-            return refuse_two(scan, f.first[family]->name, names[family], f.first[i]->name,
-                              names[i], err);
-        family = (Family)i;
-    }
+    if (!one_family(scan, &f, &family, err))
+        return false;
     *ret_holds = true;
     switch (family) {
     case FAMILY_FLAT:
@@ -305,6 +322,8 @@ recognise(const Scan *scan, bool guess, FormatId *ret, bool *ret_holds, Error *e
         refuse_unknown(scan, f.bad, err);
         return false;
     }
+    if (f.down) /* alone: refused when it is collected */
+        return true;
     *ret_holds = holds_flyway_below(scan, scan->dir, 0);
     if (*ret_holds)
         *ret = FORMAT_FLYWAY;
@@ -314,8 +333,12 @@ recognise(const Scan *scan, bool guess, FormatId *ret, bool *ret_holds, Error *e
 /* ---- collecting ---- */
 
 static bool
-add_found(Scan *scan, const NameParts *parts, const char *path, const char *rel,
-          const FsEntry *entry, Error *err)
+add_found(Scan *scan,
+          const NameParts *parts,
+          const char *path,
+          const char *rel,
+          const FsEntry *entry,
+          Error *err)
 {
     const Format *format = format_row(scan->format);
     Found found = {.kind = parts->kind,
@@ -333,9 +356,7 @@ add_found(Scan *scan, const NameParts *parts, const char *path, const char *rel,
     } else {
         found.version = format_version(scan->arena, scan->format, parts->version);
         found.id = format_version_id(scan->arena, scan->format, found.version);
-        if (format->max_version &&
-            strcmp(found.id, format_version_id(scan->scratch, scan->format, format->max_version)) >
-                0) {
+        if (scan->highest_id && strcmp(found.id, scan->highest_id) > 0) {
             error_set(err, ERROR_USAGE, "'%s': version %s is too big for %s", path, found.version,
                       format->name);
             return error_hint(err, "The highest is %s.", format->max_version);
@@ -410,7 +431,7 @@ collect_folder(Scan *scan, const FsEntry *folder, const FsList *list, Error *err
 {
     static const struct {
         const char *name;
-        NameKind    kind;
+        NameKind kind;
     } files[] = {{"up.sql", NAME_UP}, {"down.sql", NAME_DOWN}};
     const char *path = fs_join(scan->scratch, scan->dir, folder->name);
     const FsEntry *conf = find_entry(list, "metadata.toml");
@@ -471,6 +492,9 @@ collect_dirs(Scan *scan, Error *err)
 static bool
 collect(Scan *scan, Error *err)
 {
+    const char *highest = format_row(scan->format)->max_version;
+    if (highest)
+        scan->highest_id = format_version_id(scan->scratch, scan->format, highest);
     switch (format_row(scan->format)->layout) {
     case LAYOUT_FLAT:
         return collect_flat(scan, err);
@@ -559,9 +583,8 @@ stat_digest(const Scan *scan)
     for (size_t i = 0; i < scan->found.n; i++) {
         const Found *f = &scan->found.p[i];
         hasher_add(h, (Str){f->rel, strlen(f->rel) + 1});
-        hasher_add(h, str_of(str_printf(scan->scratch, "%" PRId64 " %" PRId64 " %" PRId64
-                                        " %" PRId64 "\n",
-                                        f->size, f->mtime_ns, f->conf_size, f->conf_mtime_ns)));
+        const int64_t stats[] = {f->size, f->mtime_ns, f->conf_size, f->conf_mtime_ns};
+        hasher_add(h, (Str){(const char *)stats, sizeof(stats)});
     }
     return hasher_hex(scan->arena, h);
 }
@@ -625,15 +648,20 @@ is_bare(const FsList *list)
 
 /* `guess`: the directory was not named; *ret_holds says whether it is the one. */
 static bool
-scan_dir(Arena *arena, const SourceOptions *options, const char *dir, bool guess, Source *ret,
-         bool *ret_holds, Error *err)
+scan_dir(Arena *arena,
+         const SourceOptions *options,
+         const char *dir,
+         bool guess,
+         Source *ret,
+         bool *ret_holds,
+         Error *err)
 {
     SCRATCH_ARENA(scratch);
     Str trimmed = str_of(dir);
     while (trimmed.n > 1 && str_ends(trimmed, STR("/")))
         trimmed.n--;
-    Scan scan = {.arena = arena, .scratch = scratch, .options = options,
-                 .dir = str_dup(arena, trimmed)};
+    Scan scan = {
+        .arena = arena, .scratch = scratch, .options = options, .dir = str_dup(arena, trimmed)};
     if (!as_usage(fs_list(scratch, scan.dir, &scan.entries, err), err))
         return false;
     bool forced = options->format && strcmp(options->format, "auto") != 0, holds = true;

@@ -78,6 +78,9 @@ typedef struct SourceOptions {
     /* `new` works on an empty directory; else an empty one of dbmate or tern is refused, as these
      * tools do. */
     bool may_be_empty;
+    /* Down scripts will be run, so that they must parse too. Else one that does not stands as a
+     * single statement: old ones are often broken, and that must not stop an upgrade. */
+    bool undo;
     SqlDialect dialect;
     int  server_major;
     /* Values of FLYWAY_PLACEHOLDERS_X and the built-in ones; name/value pairs, NULL-terminated. */

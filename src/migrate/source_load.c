@@ -12,6 +12,7 @@
 
 #include "core/hash.h"
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 /* ---- positions ---- */
@@ -83,8 +84,9 @@ check_marker(const LoadContext *ctx, const Script *script, Error *err)
     else
         load_fail(script, offset, err, "'%s' has a marker of %s, but is read as %s", script->file,
                   format_name(marker), ctx->source->format_name);
-    return error_hint(err, "Keep one format in a directory: move the files of the other one out, or "
-                           "name the format with --format.");
+    return error_hint(err,
+                      "Keep one format in a directory: move the files of the other one out, or "
+                      "name the format with --format.");
 }
 
 /* `ret_raw`: with the byte order mark. */
@@ -122,16 +124,23 @@ read_up(LoadContext *ctx, Error *err)
 /* ---- splitting ---- */
 
 bool
-script_split(Arena *arena, const SourceOptions *options, const Script *script, size_t from,
-             size_t to, size_t line, size_t column, SqlStatements *ret, Error *err)
+script_split(Arena *arena,
+             const SourceOptions *options,
+             const Script *script,
+             size_t from,
+             size_t to,
+             size_t line,
+             size_t column,
+             SqlStatements *ret,
+             Error *err)
 {
     SqlStatements list = {0};
-    SqlOptions sql = {.dialect = options->dialect,
-                      .facts = true,
-                      .server_major = options->server_major};
+    SqlOptions sql = {
+        .dialect = options->dialect, .facts = true, .server_major = options->server_major};
     if (!sql_split(arena, str_sub(script->body, from, to), &sql, &list, err)) {
         size_t at = err->line ? err->line : 1;
-        error_at(err, script->file, line + at - 1, at == 1 ? column + err->column - 1 : err->column);
+        error_at(err, script->file, line + at - 1,
+                 at == 1 ? column + err->column - 1 : err->column);
         if (err->sql_offset >= 0)
             err->sql_offset += (int64_t)from;
         return false;
@@ -156,8 +165,6 @@ static bool
 split(const LoadContext *ctx, Script *script, Error *err)
 {
     size_t line = 1, column = 1;
-    if (script->loaded)
-        return true;
     if (script->body.n > 0 && ctx->source->format == FORMAT_GOOSE) {
         if (!goose_split(ctx->arena, ctx->options, script, err))
             return false;
@@ -171,11 +178,27 @@ split(const LoadContext *ctx, Script *script, Error *err)
     return true;
 }
 
+static bool
+split_down(const LoadContext *ctx, Script *script, Error *err)
+{
+    if (split(ctx, script, err))
+        return true;
+    if (ctx->options->undo)
+        return false;
+    error_clear(err);
+    SqlStatement whole = {.length = script->body.n};
+    script_position(script, 0, &whole.line, &whole.column);
+    script->statements = (SqlStatements){0};
+    *vec_push(ctx->arena, &script->statements) = whole;
+    script->loaded = true;
+    return true;
+}
+
 /* ---- loading ---- */
 
 bool
-migration_load(Arena *arena, const Source *source, Migration *m, const SourceOptions *options,
-               Error *err)
+migration_load(
+    Arena *arena, const Source *source, Migration *m, const SourceOptions *options, Error *err)
 {
     if (m->loaded)
         return true;
@@ -193,7 +216,7 @@ migration_load(Arena *arena, const Source *source, Migration *m, const SourceOpt
     }
     if (format->sections && !format->sections(&ctx, err))
         return false;
-    if (!split(&ctx, &next.up, err) || (next.has_down && !split(&ctx, &next.down, err)))
+    if (!split(&ctx, &next.up, err) || (next.has_down && !split_down(&ctx, &next.down, err)))
         return false;
     next.loaded = true;
     *m = next;
@@ -201,8 +224,8 @@ migration_load(Arena *arena, const Source *source, Migration *m, const SourceOpt
 }
 
 bool
-migration_hash(Arena *arena, const Source *source, Migration *m, const SourceOptions *options,
-               Error *err)
+migration_hash(
+    Arena *arena, const Source *source, Migration *m, const SourceOptions *options, Error *err)
 {
     if (m->checksum)
         return true;

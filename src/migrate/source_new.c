@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 enum {
@@ -104,8 +105,12 @@ any_down(const Source *source)
 /* Paths of the up and the down file; the latter NULL where the format, or the directory, has
  * none. */
 static void
-choose_paths(Arena *arena, const Source *source, const char *dir, const char *version,
-             const char *name, const char *ret_paths[PATHS_MAX])
+choose_paths(Arena *arena,
+             const Source *source,
+             const char *dir,
+             const char *version,
+             const char *name,
+             const char *ret_paths[PATHS_MAX])
 {
     bool pair = any_down(source);
     const char *stem = str_printf(arena, "%s/%s_%s", dir, version, name);
@@ -150,8 +155,12 @@ write_new(const char *path, const char *text, Error *err)
 }
 
 bool
-source_new(Arena *arena, const Source *source, const char *dir, const char *name,
-           char ***ret_paths, Error *err)
+source_new(Arena *arena,
+           const Source *source,
+           const char *dir,
+           const char *name,
+           char ***ret_paths,
+           Error *err)
 {
     const Format *format = format_row(source->format);
     const char *texts[PATHS_MAX] = {format->new_up, format->new_down}, *paths[PATHS_MAX];

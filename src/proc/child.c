@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One child at a time, with its whole family: its own process group, its output line by line, and no
- * return before every descendant is gone. A grandchild that outlives its parent (the node behind a
- * killed `npm run`) comes to us, because we are its sub-reaper.
+ * One child at a time, with its whole family: its own process group, its output line by line, and
+ * no return before every descendant is gone. A grandchild that outlives its parent (the node behind
+ * a killed `npm run`) comes to us, because we are its sub-reaper; one that made a group or session
+ * of its own is found in /proc as our child.
  */
 
 #include "proc/proc.h"
@@ -12,99 +13,163 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/banned.h"
+#include "core/clock.h"
+#include "proc/family.h"
 
-enum { LINE_MAX_BYTES = 64 * 1024, POLL_MS = 50 };
+/* Descendants that are not our children yet end without our being told: looked for this often. */
+enum { LOOK_MS = 20 };
+enum { LINE_CEILING = 64 * 1024, PIECES = 16, PIECES_LAST = 1024 };
 
 typedef struct Stream {
-    int    fd; /* -1 = ended, or not ours */
+    int fd; /* -1 = ended, or not ours */
     size_t n;
-    bool   cut; /* the rest of an overlong line is dropped */
-    char  *line; /* LINE_MAX_BYTES */
+    char *line; /* LINE_CEILING bytes; what goes over it is dropped */
 } Stream;
 
 typedef struct Running {
-    Wait            *wait;
+    Wait *wait;
     const ChildSpec *spec;
-    pid_t            pid;
-    Stream           streams[2];
-    int              status; /* of the child itself; -1 = still running */
-    int64_t          kill_at_ms, deadline_ms; /* 0 = not set */
+    pid_t pid;
+    Stream streams[2];
+    int events; /* epoll: readable when a stream or the end of the child is there */
+    int pidfd;  /* -1 = a kernel before 5.3 */
+    int status; /* of the child itself; -1 = still running */
+    int signal; /* the first that came; kept from the Wait, so that its tick goes on */
+    bool stopping;
+    int64_t kill_at_ms, deadline_ms; /* -1 = not set */
 } Running;
 
-static NORETURN void
-in_child(const ChildSpec *spec, char *program, const int out[2], const int errs[2], int report)
+static void
+close_fd(int *fd)
 {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void
+close_running(Running *r)
+{
+    close_fd(&r->streams[0].fd);
+    close_fd(&r->streams[1].fd);
+    close_fd(&r->pidfd);
+    close_fd(&r->events);
+}
+#define AUTO_RUNNING CLEANUP(close_running) Running
+
+/* ---- starting ---- */
+
+/* What the child gets, in the order of its descriptors 0, 1, 2; and where it says what went wrong.
+ */
+typedef struct Ends {
+    int std[3], report;
+} Ends;
+
+/* Between fork and exec: nothing but calls that are safe in a signal handler. */
+static NORETURN void
+become_child(const ChildSpec *spec, const char *program, Ends ends)
+{
+    sigset_t none;
+    bool ready = true;
     setpgid(0, 0);
     signals_restore();
-    sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    int in = open(spec->stdin_path ? spec->stdin_path : "/dev/null", O_RDONLY);
-    int to = spec->stdout_fd >= 0 ? spec->stdout_fd : out[1];
-    if (in >= 0 && dup2(in, 0) == 0 && dup2(to, 1) == 1 && dup2(errs[1], 2) == 2)
+    /* Out of the way first: lockstep may have been started without a descriptor 0, 1 or 2. */
+    for (int i = 0; i < 3; i++)
+        ends.std[i] = fcntl(ends.std[i], F_DUPFD_CLOEXEC, 3);
+    ends.report = fcntl(ends.report, F_DUPFD_CLOEXEC, 3);
+    for (int i = 0; i < 3 && ready; i++)
+        ready = ends.std[i] >= 0 && dup2(ends.std[i], i) == i;
+    if (ready)
         execve(program, spec->argv, spec->envp);
-    int     why = errno;
-    ssize_t ignored = write(report, &why, sizeof why);
+    int why = errno;
+    ssize_t ignored = write(ends.report, &why, sizeof why);
     (void)ignored;
     _exit(127);
 }
 
-static void
-close_pair(int pair[2])
+/* 0, or why exec failed: the write end closes by itself when it succeeds. */
+static int
+read_report(int fd)
 {
-    for (int i = 0; i < 2; i++) {
-        if (pair[i] >= 0)
-            close(pair[i]);
-        pair[i] = -1;
-    }
+    int why = 0;
+    ssize_t n;
+    do {
+        n = read(fd, &why, sizeof why);
+    } while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof why ? why : 0;
+}
+
+/* Forks; 0, or the reason why the program does not run. */
+static int
+launch(
+    Running *r, const char *program, int input, const int out[2], const int errs[2], int report[2])
+{
+    int to = r->spec->stdout_fd >= 0 ? r->spec->stdout_fd : out[1];
+    r->pid = fork();
+    if (r->pid < 0)
+        return errno;
+    if (r->pid == 0)
+        become_child(r->spec, program, (Ends){{input, to, errs[1]}, report[1]});
+    setpgid(r->pid, r->pid); /* both sides set it: whoever comes first */
+    close_fd(&report[1]);
+    int why = read_report(report[0]);
+    if (why)
+        waitpid(r->pid, NULL, 0);
+    return why;
+}
+
+static void
+watch(const Running *r, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    (void)epoll_ctl(r->events, EPOLL_CTL_ADD, fd, &event);
 }
 
 static bool
-start(Running *r, char *program, Error *err)
+start(Running *r, const char *program, Error *err)
 {
-    int out[2] = {-1, -1}, errs[2] = {-1, -1}, report[2] = {-1, -1}, why = 0;
-    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(errs, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
-        why = errno;
-    } else {
-        r->pid = fork();
-        if (r->pid == 0)
-            in_child(r->spec, program, out, errs, report[1]);
-        if (r->pid < 0)
-            why = errno;
-        else
-            setpgid(r->pid, r->pid); /* both sides set it: whoever comes first */
-    }
-    if (report[1] >= 0)
-        close(report[1]);
-    report[1] = -1;
-    if (!why && read(report[0], &why, sizeof why) != (ssize_t)sizeof why)
-        why = 0;
-    if (why) {
-        if (r->pid > 0)
-            waitpid(r->pid, NULL, 0);
-        close_pair(out);
-        close_pair(errs);
-        close_pair(report);
-        return error_set_errno(err, ERROR_FAILED, why, "cannot start '%s'", r->spec->argv[0]);
-    }
-    close(out[1]);
-    close(errs[1]);
-    close(report[0]);
+    const char *name = r->spec->argv[0], *from = r->spec->stdin_path;
+    int out[2] = {-1, -1}, errs[2] = {-1, -1}, report[2] = {-1, -1};
+    int input = open(from ? from : "/dev/null", O_RDONLY | O_CLOEXEC);
+    if (input < 0)
+        return error_set_errno(err, ERROR_FAILED, errno, "cannot read '%s' for '%s'",
+                               from ? from : "/dev/null", name);
+    r->events = epoll_create1(EPOLL_CLOEXEC);
+    bool made = r->events >= 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(errs, O_CLOEXEC) == 0 &&
+                pipe2(report, O_CLOEXEC) == 0;
+    int why = made ? launch(r, program, input, out, errs, report) : errno;
+    int ours[] = {input, out[1], errs[1], report[0], report[1]};
+    for (size_t i = 0; i < COUNT_OF(ours); i++)
+        close_fd(&ours[i]);
     r->streams[0].fd = out[0];
     r->streams[1].fd = errs[0];
-    for (int i = 0; i < 2; i++)
+    if (why)
+        return error_set_errno(err, ERROR_FAILED, why, "cannot start '%s'", name);
+    for (int i = 0; i < 2; i++) {
         (void)fcntl(r->streams[i].fd, F_SETFL, O_NONBLOCK);
+        watch(r, r->streams[i].fd);
+    }
+    r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
+    if (r->pidfd >= 0)
+        watch(r, r->pidfd);
     return true;
 }
 
+/* ---- output ---- */
+
 static void
-give_line(const Running *r, int stream, Str line)
+give_line(const Running *r, int stream)
 {
+    const Stream *s = &r->streams[stream];
+    Str line = {s->line, s->n};
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
     if (r->spec->line)
@@ -112,130 +177,178 @@ give_line(const Running *r, int stream, Str line)
 }
 
 static void
-end_stream(Running *r, int i)
+take(Running *r, int stream, Str bytes)
 {
-    Stream *s = &r->streams[i];
-    if (s->n)
-        give_line(r, i, (Str){s->line, s->n});
-    close(s->fd);
-    s->fd = -1;
-}
-
-static void
-take(Running *r, int i, const char *bytes, size_t n)
-{
-    Stream *s = &r->streams[i];
-    for (size_t k = 0; k < n; k++) {
-        if (bytes[k] == '\n') {
-            give_line(r, i, (Str){s->line, s->n});
+    Stream *s = &r->streams[stream];
+    for (size_t i = 0; i < bytes.n; i++) {
+        if (bytes.p[i] == '\n') {
+            give_line(r, stream);
             s->n = 0;
-            s->cut = false;
-        } else if (s->n < LINE_MAX_BYTES) {
-            s->line[s->n++] = bytes[k];
-        } else {
-            s->cut = true;
+        } else if (s->n < LINE_CEILING) {
+            s->line[s->n++] = bytes.p[i];
         }
     }
 }
 
+/* What is there, up to a bound: a child that writes without a pause must starve no heartbeat. */
 static void
-drain(Running *r, int i)
+drain(Running *r, int stream, int pieces)
 {
     char buf[8192];
-    while (r->streams[i].fd >= 0) {
-        ssize_t n = read(r->streams[i].fd, buf, sizeof buf);
+    Stream *s = &r->streams[stream];
+    while (s->fd >= 0 && pieces-- > 0) {
+        ssize_t n = read(s->fd, buf, sizeof buf);
         if (n > 0)
-            take(r, i, buf, (size_t)n);
+            take(r, stream, (Str){buf, (size_t)n});
         else if (n == 0)
-            end_stream(r, i);
+            close_fd(&s->fd);
         else if (errno != EINTR)
             return;
     }
 }
 
+/* The family is gone: what is left in the pipes, and last lines without an end. */
+static void
+drain_rest(Running *r)
+{
+    for (int i = 0; i < 2; i++) {
+        drain(r, i, PIECES_LAST);
+        if (r->streams[i].n)
+            give_line(r, i);
+    }
+}
+
+/* ---- ending ---- */
+
 /* Reaps; true when the child and every descendant is gone. */
 static bool
 family_is_gone(Running *r)
 {
-    int   status;
+    int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == r->pid)
-            r->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (pid != r->pid)
+            continue;
+        r->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        close_fd(&r->pidfd); /* leaves the epoll by that */
+        if (r->kill_at_ms < 0)
+            r->kill_at_ms = clock_ms() + r->spec->grace_ms; /* for those it left behind */
     }
     return pid < 0 && errno == ECHILD;
 }
 
-static void
-stop_family(Running *r, int signo)
+static int64_t
+earlier(int64_t a, int64_t b)
 {
-    kill(-r->pid, signo);
+    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
 }
 
-/* TERM (or the signal that came), then KILL after the grace time. */
 static void
-escalate(Running *r)
+signal_family(const Running *r, int signo)
 {
-    if (r->kill_at_ms && clock_ms() >= r->kill_at_ms) {
-        stop_family(r, SIGKILL);
-        r->kill_at_ms = clock_ms() + POLL_MS;
+    kill(-r->pid, signo);
+    family_signal_strays(r->pid, signo);
+}
+
+/* Begins the end: the family gets `signo`, and KILL after the grace time. Once only. */
+static void
+stop(Running *r, int signo)
+{
+    if (r->stopping)
+        return;
+    r->stopping = true;
+    signal_family(r, signo);
+    signal_family(r, SIGCONT); /* who is stopped would not notice */
+    r->kill_at_ms = earlier(r->kill_at_ms, clock_ms() + r->spec->grace_ms);
+}
+
+/* A wait was stopped: by a signal, or by the tick because the lock is lost. */
+static void
+on_stop(Running *r, const Error *why, Error *err)
+{
+    if (err->code == ERROR_NONE)
+        *err = *why;
+    if (why->code == ERROR_SIGNALLED) {
+        if (!r->signal)
+            r->signal = why->signal;
+        r->wait->signal_caught = 0;
+        stop(r, why->signal);
+    } else {
+        wait_cleanup_begin(r->wait);
+        signal_family(r, SIGKILL);
+        r->kill_at_ms = clock_ms() + LOOK_MS;
     }
 }
 
 static void
-stop_once(Running *r, int signo)
+look_at_clock(Running *r, Error *err)
 {
-    if (r->kill_at_ms)
-        return;
-    stop_family(r, signo);
-    stop_family(r, SIGCONT);
-    r->kill_at_ms = clock_ms() + r->spec->grace_ms;
+    int64_t now = clock_ms();
+    if (r->deadline_ms >= 0 && now >= r->deadline_ms && r->status < 0) {
+        if (err->code == ERROR_NONE)
+            error_set(err, ERROR_FAILED, "'%s' did not end within %lld ms", r->spec->argv[0],
+                      (long long)r->spec->timeout_ms);
+        r->deadline_ms = -1;
+        stop(r, SIGTERM);
+    }
+    if (r->kill_at_ms >= 0 && now >= r->kill_at_ms) {
+        signal_family(r, SIGKILL);
+        r->kill_at_ms = now + LOOK_MS; /* again: a family may grow while it is being killed */
+    }
 }
 
-/* Until the family is gone. The first stop reason is kept in err. */
+/* Until the family is gone. The first reason to stop is kept in err. */
 static void
 supervise(Running *r, Error *err)
 {
-    while (!family_is_gone(r) || r->streams[0].fd >= 0 || r->streams[1].fd >= 0) {
-        Error  stop = ERROR_INIT;
-        int    fd = r->streams[0].fd >= 0 ? r->streams[0].fd : r->streams[1].fd;
-        if (r->status >= 0 && !r->kill_at_ms)
-            stop_once(r, SIGTERM); /* what the child left behind */
-        if (wait_fd(r->wait, fd, POLLIN, clock_ms() + POLL_MS, &stop) == WAIT_STOPPED) {
-            if (err->code == ERROR_NONE)
-                *err = stop;
-            stop_once(r, stop.code == ERROR_SIGNALLED ? stop.signal : SIGTERM);
-            if (!r->wait->cleaning)
-                wait_cleanup_begin(r->wait);
-        }
-        if (r->deadline_ms && clock_ms() >= r->deadline_ms && err->code == ERROR_NONE) {
-            error_set(err, ERROR_FAILED, "'%s' did not end in time", r->spec->argv[0]);
-            stop_once(r, SIGTERM);
-        }
-        escalate(r);
-        drain(r, 0);
-        drain(r, 1);
+    while (!family_is_gone(r)) {
+        Error why = ERROR_INIT;
+        bool told = r->pidfd >= 0; /* the child's end will wake us */
+        int64_t until = earlier(r->deadline_ms, r->kill_at_ms);
+        if (!told)
+            until = earlier(until, clock_ms() + LOOK_MS);
+        if (wait_fd(r->wait, r->events, POLLIN, until, &why) == WAIT_STOPPED)
+            on_stop(r, &why, err);
+        drain(r, 0, PIECES);
+        drain(r, 1, PIECES);
+        look_at_clock(r, err);
     }
+    drain_rest(r);
 }
 
 bool
 child_run(Wait *w, const ChildSpec *spec, int *ret_status, Error *err)
 {
     SCRATCH_ARENA(scratch);
-    Running r = {.wait = w, .spec = spec, .pid = -1, .status = -1};
-    char   *program = proc_which(scratch, spec->argv[0], spec->envp);
-    int     cleaning = w->cleaning;
+    AUTO_RUNNING r = {.wait = w,
+                      .spec = spec,
+                      .pid = -1,
+                      .status = -1,
+                      .events = -1,
+                      .pidfd = -1,
+                      .kill_at_ms = -1,
+                      .deadline_ms = -1};
+    char *program = proc_which(scratch, spec->argv[0], spec->envp);
     for (int i = 0; i < 2; i++)
-        r.streams[i] = (Stream){.fd = -1, .line = arena_alloc(scratch, LINE_MAX_BYTES)};
+        r.streams[i] = (Stream){.fd = -1, .line = arena_alloc(scratch, LINE_CEILING)};
     if (!program)
-        return error_set(err, ERROR_FAILED, "'%s' is not there", spec->argv[0]);
+        return error_set(err, ERROR_FAILED, "'%s' is not there, or cannot be executed",
+                         spec->argv[0]);
     proc_become_reaper();
     if (!start(&r, program, err))
         return false;
     if (spec->timeout_ms > 0)
         r.deadline_ms = clock_ms() + spec->timeout_ms;
+    /* Whoever reaps orphans when a signal is read would take the child's status away. */
+    int (*reader)(int) = w->read_signal;
+    int cleaning = w->cleaning;
+    if (reader)
+        w->read_signal = signals_read;
     supervise(&r, err);
+    w->read_signal = reader;
     w->cleaning = cleaning;
+    if (r.signal)
+        w->signal_caught = r.signal;
     if (err->code != ERROR_NONE)
         return false;
     *ret_status = r.status;

@@ -12,7 +12,7 @@
 
 /* Blocks TERM INT HUP QUIT CHLD (and PIPE ignored) and returns a signalfd, close-on-exec. */
 bool signals_open(int *ret_fd, Error *err) MUST_CHECK;
-int  signals_read(int fd); /* for Wait.read_signal: TERM/INT/HUP/QUIT number, 0 for others */
+int signals_read(int fd); /* for Wait.read_signal: TERM/INT/HUP/QUIT number, 0 for others */
 const char *signals_name(int signo); /* "SIGTERM" */
 /* Put masks and dispositions back to what they were when the process started. */
 void signals_restore(void);
@@ -21,24 +21,29 @@ void proc_become_reaper(void);
 /* Reap whatever has ended without blocking. */
 void proc_reap(void);
 
-/* Become `argv[0]` (PATH is searched in `envp`'s PATH). Restores signals, closes nothing that is not
- * close-on-exec. Returns only on failure: ERROR_NOT_FOUND or ERROR_NOT_EXECUTABLE. */
+/* Become `argv[0]` (PATH is searched in `envp`'s PATH). Restores signals, closes nothing that is
+ * not close-on-exec. Returns only on failure: ERROR_NOT_FOUND or ERROR_NOT_EXECUTABLE. */
 bool proc_exec(char *const *argv, char *const *envp, Error *err);
 
 typedef struct ChildSpec {
     char *const *argv;
     char *const *envp;
-    const char  *stdin_path;  /* NULL = /dev/null */
-    int          stdout_fd;   /* -1 = lines to `line`; else inherited descriptor (a file) */
+    const char *stdin_path; /* NULL = /dev/null */
+    int stdout_fd;          /* -1 = lines to `line`; else inherited descriptor (a file) */
     /* Each line of stdout (stream 1) and stderr (stream 2), without its end, capped at 64 KiB. */
-    void       (*line)(void *ctx, int stream, Str line);
-    void        *line_ctx;
-    int64_t      grace_ms;    /* between TERM and KILL when stopped */
-    int64_t      timeout_ms;  /* 0 = none */
+    void (*line)(void *ctx, int stream, Str line);
+    void *line_ctx;
+    int64_t grace_ms;   /* between TERM and KILL when stopped */
+    int64_t timeout_ms; /* 0 = none */
 } ChildSpec;
 
-/* Runs it to its end, in its own process group, until every descendant is gone. On a signal: the
- * group gets it, then KILL after grace; err is ERROR_SIGNALLED. *ret_status: exit code, 128+N. */
+/*
+ * Runs it to its end, in its own process group, until every descendant is gone; what it leaves
+ * running has `grace_ms` to end by itself. On a signal: the whole family gets it, then KILL after
+ * `grace_ms`, and err is ERROR_SIGNALLED; the tick of `w` goes on meanwhile, so that a lock is kept
+ * until nobody writes any more. When the tick fails (the lock is lost): KILL at once. Reaps every
+ * child of the process while it runs. *ret_status: exit code, 128+N.
+ */
 bool child_run(Wait *w, const ChildSpec *spec, int *ret_status, Error *err) MUST_CHECK;
 /* Full path of a program in PATH, NULL when there is none. */
 char *proc_which(Arena *arena, const char *program, char *const *envp);

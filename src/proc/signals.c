@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -16,27 +15,34 @@
 
 #include "core/banned.h"
 
-static sigset_t         first_mask;
+static sigset_t first_mask;
 static struct sigaction first_pipe;
-static bool             changed;
+static bool changed;
 
 bool
 signals_open(int *ret_fd, Error *err)
 {
-    sigset_t         ours;
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t ours, mask;
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
     sigemptyset(&ours);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGHUP);
     sigaddset(&ours, SIGQUIT);
     sigaddset(&ours, SIGCHLD);
-    if (sigprocmask(SIG_BLOCK, &ours, &first_mask) != 0 || sigaction(SIGPIPE, &ignore, &first_pipe) != 0)
-        return error_set_errno(err, ERROR_FAILED, errno, "signals");
-    changed = true;
     int fd = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
-        return error_set_errno(err, ERROR_FAILED, errno, "signalfd");
+        return error_set_errno(err, ERROR_FAILED, errno, "cannot read signals (signalfd)");
+    if (sigprocmask(SIG_BLOCK, &ours, &mask) != 0 || sigaction(SIGPIPE, &ignore, &old) != 0) {
+        int why = errno;
+        close(fd);
+        return error_set_errno(err, ERROR_FAILED, why, "cannot block signals");
+    }
+    if (!changed) {
+        first_mask = mask;
+        first_pipe = old;
+        changed = true;
+    }
     *ret_fd = fd;
     return true;
 }
@@ -45,9 +51,7 @@ int
 signals_read(int fd)
 {
     struct signalfd_siginfo info;
-    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
-        return 0;
-    if (info.ssi_signo == SIGCHLD)
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGCHLD)
         return 0;
     return (int)info.ssi_signo;
 }
@@ -55,8 +59,32 @@ signals_read(int fd)
 const char *
 signals_name(int signo)
 {
-    const char *abbreviation = sigabbrev_np(signo);
-    return abbreviation ? abbreviation : "?";
+    switch (signo) {
+    case SIGHUP:
+        return "SIGHUP";
+    case SIGINT:
+        return "SIGINT";
+    case SIGQUIT:
+        return "SIGQUIT";
+    case SIGILL:
+        return "SIGILL";
+    case SIGABRT:
+        return "SIGABRT";
+    case SIGBUS:
+        return "SIGBUS";
+    case SIGFPE:
+        return "SIGFPE";
+    case SIGKILL:
+        return "SIGKILL";
+    case SIGSEGV:
+        return "SIGSEGV";
+    case SIGPIPE:
+        return "SIGPIPE";
+    case SIGTERM:
+        return "SIGTERM";
+    default:
+        return "a signal";
+    }
 }
 
 void

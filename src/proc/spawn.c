@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/fs.h"
 #include "core/banned.h"
+#include "core/fs.h"
 
 static const char *
 path_of(char *const *envp)
@@ -35,8 +35,8 @@ find_program(Arena *arena, const char *program, char *const *envp, bool *ret_exe
     Str path = str_of(path_of(envp));
     for (;;) {
         size_t end = str_find(path, ':');
-        Str    dir = str_sub(path, 0, end);
-        char  *full = fs_join(arena, dir.n ? str_dup(arena, dir) : ".", program);
+        Str dir = str_sub(path, 0, end);
+        char *full = fs_join(arena, dir.n ? str_dup(arena, dir) : ".", program);
         if (fs_kind(full) == FS_FILE && access(full, X_OK) == 0) {
             *ret_executable = true;
             return full;
@@ -52,7 +52,7 @@ find_program(Arena *arena, const char *program, char *const *envp, bool *ret_exe
 char *
 proc_which(Arena *arena, const char *program, char *const *envp)
 {
-    bool  executable;
+    bool executable;
     char *full = find_program(arena, program, envp, &executable);
     return executable ? full : NULL;
 }
@@ -61,7 +61,7 @@ bool
 proc_exec(char *const *argv, char *const *envp, Error *err)
 {
     SCRATCH_ARENA(scratch);
-    bool  executable;
+    bool executable;
     char *full = find_program(scratch, argv[0], envp, &executable);
     if (!full) {
         error_set(err, ERROR_NOT_FOUND, "'%s' is not there", argv[0]);
@@ -77,6 +77,7 @@ proc_exec(char *const *argv, char *const *envp, Error *err)
     int why = errno;
     if (why == ENOENT)
         return error_set_errno(err, ERROR_NOT_EXECUTABLE, why,
-                               "'%s' cannot be executed: its interpreter or loader is missing", full);
+                               "'%s' cannot be executed: its interpreter or loader is missing",
+                               full);
     return error_set_errno(err, ERROR_NOT_EXECUTABLE, why, "'%s' cannot be executed", full);
 }

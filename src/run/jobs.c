@@ -133,7 +133,7 @@ baseline(Job *j, const char *version, int64_t *ret_marked, Error *err)
 {
     Source *source = &j->survey.source;
     int64_t marked = 0;
-    size_t  last;
+    size_t  last = 0;
     char   *to = NULL;
     if (!find_version(source, version, &last, err) || !make_tables(j, err))
         return false;

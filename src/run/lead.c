@@ -201,6 +201,7 @@ load_items(Lead *l, Error *err)
     for (size_t i = 0; i < l->count; i++) {
         SourceOptions source = l->options->source;
         source.server_major = l->survey->facts.version_major;
+        source.undo = l->options->rollback;
         Migration *m = l->items[i].m;
         if (!migration_load(l->arena, &l->survey->source, m, &source, err))
             return false;
@@ -389,8 +390,11 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
     log_event(LOG_INFO, "migration.started", fields, "Migration started: %zu to %s on %s (run %s)",
               l->count, l->options->rollback ? "roll back" : "apply", l->options->url->display,
               l->record.run_id);
+    bool ok = make_tables(l, err) && open_apply(l, err);
+    /* Only while the other connection waits: the tick uses this one. */
     l->wait->tick = (WaitTick){GUARD_EVERY_MS, guard_tick, &l->guard};
-    bool ok = make_tables(l, err) && open_apply(l, err) && apply_items(l, err);
+    ok = ok && apply_items(l, err);
+    l->wait->tick = (WaitTick){0};
     if (!ok && err->code == ERROR_NONE)
         error_set(err, ERROR_FAILED, "the migration stopped without a reason");
     finish(l, err);

@@ -68,7 +68,8 @@ run_survey(Arena *arena, Db *db, const RunOptions *options, bool check_content, 
     how.server_major = s.facts.version_major;
     if (!source_scan(arena, &how, &s.source, err))
         return false;
-    if (s.source.format == FORMAT_PLAIN && !how.format) {
+    bool recognised = !how.format || strcmp(how.format, "auto") == 0;
+    if (recognised && (s.source.format == FORMAT_PLAIN || s.source.format == FORMAT_GOLANG_MIGRATE)) {
         if (!ledger_probe(arena, db, schema, &how.tern_table_exists, &how.sqlx_table_exists, err))
             return error_wrap(err, "looking for version tables");
         if (!source_settle(arena, &s.source, &how, err))

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* PostgreSQL's own grammar, through libpg_query. The only room that includes its headers. */
+/* PostgreSQL's own grammar: does a statement parse, and is it one? */
 
-#include "sql/split.h"
+#include "core/str.h"
 
-typedef struct PgSpan {
-    size_t offset, length;
-} PgSpan;
-typedef VEC(PgSpan) PgSpans;
+typedef struct PgCheck {
+    size_t statements; /* that the parser sees in it */
+    /* Refused: the parser's words, cut to a readable length, and the byte they are about. "" = fine. */
+    char   message[256];
+    size_t at;
+} PgCheck;
 
-/* Boundaries by the scanner (the parser where the text holds SQL-standard function bodies, whose
- * semicolons the scanner cannot tell). Spans begin with whatever blanks and comments come first.
- * False with err->sql_offset on a scan error. `text` is NUL-terminated behind its end. */
-bool pg_boundaries(Arena *arena, Str text, PgSpans *ret, Error *err) MUST_CHECK;
-/* Facts of one statement; *ret_known false when it does not parse, err then says why and where
- * (sql_offset relative to `text`), without being a failure of the call. */
-void pg_facts(Arena *arena, Str text, int server_major, SqlStatement *s, bool *ret_known, Error *why);
+/* `statement` without its ';'. `scratch` may be thrown away afterwards. */
+PgCheck pgtree_check(Arena *scratch, Str statement);

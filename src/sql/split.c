@@ -1,393 +1,243 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text -> statements: PostgreSQL by its own scanner and grammar, the others by our lexer. */
+/* Statements of a text, one pass from its beginning to its end. */
 
 #include "sql/split.h"
 
+#include "sql/block.h"
+#include "sql/facts.h"
 #include "sql/lex.h"
 #include "sql/pgtree.h"
-#include "sql/words.h"
 #include "core/banned.h"
 
-enum { PARSER_MAJOR = 15 };
+/* A longer statement is data; the parser would need thirty times its length, so only the server
+ * looks at it. */
+enum { PARSE_MOST = 8 * 1024 * 1024 };
+/* Statements share a scratch arena for the parser's copy until this much was copied. */
+enum { SCRATCH_MOST = 1024 * 1024 };
 
-int
-sql_parser_major(void)
-{
-    return PARSER_MAJOR;
-}
-
-bool
-sql_is_blank(SqlDialect dialect, Str text)
-{
-    Error ignored = ERROR_INIT;
-    Lexer lexer = {.options = {.dialect = dialect}, .text = text};
-    Token token;
-    return lex_next(&lexer, &token, &ignored) && token.kind == TOKEN_END;
-}
-
-/* Lines and columns are counted once, going forward: statements come in order. */
 typedef struct Splitter {
     Arena            *arena;
-    Str               text;
     const SqlOptions *options;
-    SqlStatements     out;
-    size_t            counted, line, line_start;
+    Lexer             lex;
+    Blocks            blocks;
+    SqlStatements     found;
+    size_t            at, line, column; /* a position already counted up to */
+    Arena            *scratch;
+    size_t            scratch_used;
 } Splitter;
 
+/* ---- positions and errors ---- */
+
 static void
-place(Splitter *sp, SqlStatement *s)
+advance(Splitter *s, size_t to)
 {
-    for (; sp->counted < s->offset; sp->counted++) {
-        if (sp->text.p[sp->counted] == '\n') {
-            sp->line++;
-            sp->line_start = sp->counted + 1;
+    for (; s->at < to; s->at++) {
+        unsigned char c = (unsigned char)s->lex.text.p[s->at];
+        if (c == '\n') {
+            s->line++;
+            s->column = 1;
+        } else if ((c & 0xc0) != 0x80) {
+            s->column++;
         }
     }
-    s->line = sp->line;
-    s->column = 1;
-    for (size_t i = sp->line_start; i < s->offset; i++)
-        s->column += ((unsigned char)sp->text.p[i] & 0xc0) != 0x80;
 }
 
 static bool
-fail_at(const Splitter *sp, size_t offset, Error *err)
+fail_at(const Splitter *s, size_t offset, Error *err, const char *message)
 {
-    str_position(sp->text, offset, &err->line, &err->column);
+    size_t line, column;
+    str_position(s->lex.text, offset, &line, &column);
+    error_set(err, ERROR_USAGE, "%s", message);
+    error_at(err, "", line, column);
+    err->cls = ERROR_CLASS_SYNTAX;
     err->sql_offset = (int64_t)offset;
     return false;
 }
 
-/* ---- PostgreSQL ---- */
+static bool
+fail_meta_command(const Splitter *s, size_t offset, Error *err)
+{
+    enum { NAME_SHOWN = 40 };
+    Str    rest = str_sub(s->lex.text, offset, s->lex.text.n);
+    size_t n = 1;
+    while (n < rest.n && n < NAME_SHOWN && ((rest.p[n] | 32) >= 'a' && (rest.p[n] | 32) <= 'z'))
+        n++;
+    fail_at(s, offset, err,
+            str_printf(s->arena, "'" STR_FMT "' is a command of psql, not SQL",
+                       STR_ARG(str_sub(rest, 0, n))));
+    return error_hint(err, "Only psql knows backslash commands: write what it does as SQL, or take "
+                           "the line out.");
+}
 
 static bool
-collect_words(const SqlOptions *options, Str statement, Lexer *lexer, Words *words, Error *err)
+fail_token(const Splitter *s, const Token *t, Error *err)
 {
-    *lexer = (Lexer){.options = *options, .text = statement};
-    *words = (Words){.lexer = lexer};
-    while (words->n < WORDS_MAX) {
-        if (!lex_next(lexer, &words->tokens[words->n], err))
-            return false;
-        if (words->tokens[words->n].kind == TOKEN_END)
+    fail_at(s, t->start, err, t->fault);
+    return error_hint(err, "It begins here and is still open at the end of the text.");
+}
+
+static bool
+fail_body(const Splitter *s, size_t offset, Error *err)
+{
+    Lexer lex = s->lex;
+    lex.at = offset;
+    Token word = lex_next(&lex);
+    fail_at(s, offset, err,
+            str_printf(s->arena, "unterminated body: '" STR_FMT "' is not closed",
+                       STR_ARG(lex_text(&lex, &word))));
+    if (s->options->dialect == SQL_MYSQL)
+        return error_hint(err, "Each BEGIN, IF, CASE and loop needs its END. Lines with DELIMITER "
+                               "around the statement say where it ends, whatever is in it.");
+    if (s->options->dialect == SQL_SQLITE)
+        return error_hint(err, "The body of a trigger ends with ';' and END.");
+    return error_hint(err, "A body of BEGIN ATOMIC ends with ';' and END.");
+}
+
+/* ---- one statement ---- */
+
+static bool
+parse(Splitter *s, const SqlStatement *statement, Error *err)
+{
+    if (statement->length > PARSE_MOST || s->options->server_major > sql_parser_major())
+        return true;
+    if (s->scratch_used > SCRATCH_MOST) {
+        arena_free(s->scratch);
+        s->scratch = arena_new();
+        s->scratch_used = 0;
+    }
+    s->scratch_used += statement->length;
+    Str     text = str_sub(s->lex.text, statement->offset, statement->offset + statement->length);
+    PgCheck check = pgtree_check(s->scratch, text);
+    if (check.message[0])
+        return fail_at(s, statement->offset + check.at, err, check.message);
+    if (check.statements != 1)
+        return fail_at(s, statement->offset, err, "cannot tell where this statement ends");
+    return true;
+}
+
+/* psql takes the lines behind COPY ... FROM STDIN up to one of \. alone as its data. */
+static void
+skip_copy_data(Splitter *s)
+{
+    Str    text = s->lex.text;
+    size_t at = s->lex.at;
+    for (bool first = true; at < text.n; first = false) {
+        Str    rest = str_sub(text, at, text.n);
+        size_t n = str_find(rest, '\n');
+        at += n < rest.n ? n + 1 : n;
+        if (!first && str_eq(str_trim(str_sub(rest, 0, n)), STR("\\.")))
             break;
-        words->n++;
     }
-    return true;
-}
-
-/* Statements that end in data lines, and lines for psql itself, are no SQL: named before the
- * parser stumbles over what follows them. */
-static bool
-name_what_is_no_sql(const Splitter *sp, Error *err)
-{
-    size_t at = 0;
-    Error  ignored = ERROR_INIT;
-    while (at < sp->text.n) {
-        Str    rest = str_sub(sp->text, at, sp->text.n);
-        size_t end = str_find(rest, '\n');
-        Str    line = str_trim(str_sub(rest, 0, end));
-        Lexer  lexer;
-        Words  words;
-        if (line.n > 1 && line.p[0] == '\\' && line.p[1] != '.') {
-            Str command = str_sub(line, 0, str_find(line, ' '));
-            error_clear(err);
-            lex_error(sp->text, at, err, "'" STR_FMT "' is a command of psql, not SQL", STR_ARG(command));
-            error_hint(err, "Take it out; lockstep connects and reports by itself.");
-            return false;
-        }
-        if (line.n > 4 && str_eq_nocase(str_sub(line, 0, 4), STR("copy")) &&
-            collect_words(sp->options, line, &lexer, &words, &ignored)) {
-            SqlStatement s = {0};
-            words_facts(sp->arena, &words, &s);
-            if (s.copy_from_stdin) {
-                error_clear(err);
-                return lex_error(sp->text, at, err, "COPY ... FROM stdin cannot be run from a file");
-            }
-        }
-        error_clear(&ignored);
-        at += end + 1;
-    }
-    return false; /* err stays the parser's */
+    s->lex.at = at;
 }
 
 static bool
-postgres_statement(Splitter *sp, SqlStatement *s, Error *err)
+add_statement(Splitter *s, size_t start, size_t end, bool copies, Error *err)
 {
-    bool  known;
-    Error why = ERROR_INIT;
-    Str   text = str_sub(sp->text, s->offset, s->offset + s->length);
-    pg_facts(sp->arena, text, sp->options->server_major, s, &known, &why);
-    if (known)
-        return true;
-    if (why.code != ERROR_NONE && sp->options->server_major <= PARSER_MAJOR) {
-        size_t at = s->offset + (why.sql_offset > 0 ? (size_t)why.sql_offset : 0);
-        *err = why;
-        fail_at(sp, at, err);
-        return name_what_is_no_sql(sp, err);
-    }
-    Lexer lexer;
-    Words words;
-    if (!collect_words(sp->options, text, &lexer, &words, err))
-        return fail_at(sp, s->offset, err);
-    words_facts(sp->arena, &words, s);
-    return true;
-}
-
-/* What comes before the first token is not part of the statement. */
-static bool
-postgres_span(Splitter *sp, size_t from, size_t to, Error *err)
-{
-    Str   span = str_sub(sp->text, from, to);
-    Lexer lexer = {.options = *sp->options, .text = span};
-    Token first;
-    if (!lex_next(&lexer, &first, err))
-        return fail_at(sp, from + (size_t)err->sql_offset, err);
-    if (first.kind == TOKEN_END)
-        return true;
-    SqlStatement s = {.offset = from + first.offset};
-    s.length = str_trim(str_sub(span, first.offset, span.n)).n;
-    place(sp, &s);
-    if (sp->options->facts && !postgres_statement(sp, &s, err))
+    const SqlOptions *options = s->options;
+    SqlStatement      statement = {.offset = start, .length = end - start};
+    advance(s, start);
+    statement.line = s->line;
+    statement.column = s->column;
+    if (options->dialect == SQL_POSTGRES && !parse(s, &statement, err))
         return false;
-    *vec_push(sp->arena, &sp->out) = s;
+    if (options->facts || copies) {
+        SqlStatement facts = statement;
+        sql_facts(s->arena, options, str_sub(s->lex.text, start, end), &facts);
+        statement.copy_from_stdin = facts.copy_from_stdin;
+        if (options->facts)
+            statement = facts;
+    }
+    if (statement.copy_from_stdin)
+        skip_copy_data(s);
+    *vec_push(s->arena, &s->found) = statement;
     return true;
 }
 
-/* The library's scanner (15-4.0.0) leaves out statements without a keyword ("selec 1"): what stands
- * between its spans is looked at too, so that nothing is dropped in silence. */
 static bool
-postgres_gap(Splitter *sp, size_t from, size_t to, Error *err)
+take_delimiter_line(Splitter *s, const Token *word, Error *err)
 {
-    Lexer lexer = {.options = *sp->options, .text = str_sub(sp->text, 0, to), .at = from};
+    if (lex_delimiter_line(&s->lex))
+        return true;
+    fail_at(s, word->start, err, "DELIMITER without a delimiter");
+    return error_hint(err, "Name it on the same line, as in `DELIMITER //`.");
+}
+
+/* Does this token end the statement? */
+static bool
+ends(Splitter *s, const Token *t)
+{
+    if (t->kind == TOKEN_DELIMITER)
+        return true;
+    bool ended = blocks_feed(&s->blocks, &s->lex, t);
+    /* Between DELIMITER lines a stored program ends at the delimiter alone. Any other statement
+     * cannot hold a ';', so that one ends it there too. */
+    return ended && s->lex.gates == 0 &&
+           !(s->lex.delimiter.n > 0 && blocks_is_program(&s->blocks));
+}
+
+/* The next statement, if there is one: from its first token to its last. */
+static bool
+next_statement(Splitter *s, bool *ret_more, Error *err)
+{
+    size_t start = 0, end = 0;
+    bool   any = false, copies = false;
+    blocks_start(&s->blocks, s->options->dialect);
     for (;;) {
-        Token t;
-        if (!lex_next(&lexer, &t, err))
-            return fail_at(sp, (size_t)err->sql_offset, err);
-        size_t start = t.offset, end = start;
-        while (t.kind != TOKEN_END && !token_is_char(&lexer, &t, ';')) {
-            end = t.offset + t.length;
-            if (!lex_next(&lexer, &t, err))
-                return fail_at(sp, (size_t)err->sql_offset, err);
-        }
-        if (end > start && !postgres_span(sp, start, end, err))
-            return false;
+        Token t = lex_next(&s->lex);
+        if (t.kind == TOKEN_BAD)
+            return fail_token(s, &t, err);
         if (t.kind == TOKEN_END)
-            return true;
-    }
-}
-
-static bool
-split_postgres(Splitter *sp, Error *err)
-{
-    SCRATCH_ARENA(scratch);
-    PgSpans spans;
-    Str     copy = {str_dup(scratch, sp->text), sp->text.n};
-    if (!pg_boundaries(scratch, copy, &spans, err)) {
-        fail_at(sp, err->sql_offset > 0 ? (size_t)err->sql_offset : 0, err);
-        return name_what_is_no_sql(sp, err);
-    }
-    size_t end = 0;
-    for (size_t i = 0; i < spans.n; i++) {
-        if (!postgres_gap(sp, end, spans.p[i].offset, err) ||
-            !postgres_span(sp, spans.p[i].offset, spans.p[i].offset + spans.p[i].length, err))
-            return false;
-        end = spans.p[i].offset + spans.p[i].length;
-    }
-    return postgres_gap(sp, end, sp->text.n, err);
-}
-
-/* ---- SQLite and MySQL ---- */
-
-/* How deep in a compound body, and whether a word may begin a statement there. */
-typedef struct Body {
-    bool routine;
-    int  depth;
-    bool may_begin; /* the next word can be a statement's first */
-    bool ended;     /* the last token was END: a word behind it belongs to it */
-} Body;
-
-static bool
-token_in(const Lexer *l, const Token *t, const char *const *words)
-{
-    for (size_t i = 0; words[i]; i++) {
-        if (token_is(l, t, words[i]))
-            return true;
-    }
-    return false;
-}
-
-/* Follows BEGIN ... END and its kin. IF, LOOP, WHILE, REPEAT and FOR count where a statement can
- * begin (IF() and REPEAT() are functions elsewhere); BEGIN and CASE count anywhere. */
-static void
-follow_body(Body *b, const Lexer *l, const Token *t)
-{
-    static const char *const blocks[] = {"if", "loop", "while", "repeat", "for", NULL};
-    static const char *const enders[] = {"if", "loop", "while", "repeat", "for", "case", NULL};
-    static const char *const openers[] = {"begin", "then", "else", "loop", "repeat", "do", "row",
-                                          "deterministic", "data", "sql", "atomic", NULL};
-    if (b->ended && token_in(l, t, enders)) {
-        b->ended = false;
-        b->may_begin = false;
-        return;
-    }
-    b->ended = token_is(l, t, "end");
-    if (b->ended)
-        b->depth--;
-    else if (token_is(l, t, "begin") || token_is(l, t, "case") ||
-             (b->may_begin && token_in(l, t, blocks)))
-        b->depth++;
-    b->may_begin = token_is_char(l, t, ';') || token_is_char(l, t, ':') ||
-                   token_is_char(l, t, ')') || token_in(l, t, openers);
-}
-
-/* SQLite: a trigger ends at `; END ;`, as sqlite3_complete has it. */
-typedef struct Trigger {
-    bool inside;
-    bool semicolon_end; /* the last two tokens were `;` and END */
-    bool semicolon;     /* the last token was `;` */
-} Trigger;
-
-static bool
-trigger_ends(Trigger *t, const Lexer *l, const Token *token)
-{
-    bool semicolon = token_is_char(l, token, ';');
-    bool ends = semicolon && t->semicolon_end;
-    t->semicolon_end = t->semicolon && token_is(l, token, "end");
-    t->semicolon = semicolon;
-    return ends;
-}
-
-static bool
-makes_trigger(const Words *w)
-{
-    size_t i = 0;
-    if (w->n && token_is(w->lexer, &w->tokens[0], "explain"))
-        return false;
-    if (i >= w->n || !token_is(w->lexer, &w->tokens[i++], "create"))
-        return false;
-    if (i < w->n && (token_is(w->lexer, &w->tokens[i], "temp") ||
-                     token_is(w->lexer, &w->tokens[i], "temporary")))
-        i++;
-    return i < w->n && token_is(w->lexer, &w->tokens[i], "trigger");
-}
-
-/* A DELIMITER line (a command of the client): sets the lexer's stop. */
-static bool
-take_delimiter(Lexer *l, const Token *word, Error *err)
-{
-    size_t end = word->offset + str_find(str_sub(l->text, word->offset, l->text.n), '\n');
-    Str    rest = str_trim(str_sub(l->text, word->offset + word->length, end));
-    Str    delimiter = str_sub(rest, 0, str_find(rest, ' '));
-    if (!delimiter.n)
-        return lex_error(l->text, word->offset, err, "DELIMITER without a delimiter");
-    l->stop = str_eq(delimiter, STR(";")) ? STR_ABSENT : delimiter;
-    l->at = end;
-    return true;
-}
-
-static void
-first_of_code(Words *w, const Token *code, Lexer *inner)
-{
-    /* "/" "*" "!" and a version number, then what is run. */
-    Str text = token_text(w->lexer, code);
-    size_t at = str_find(text, '!') + 1;
-    while (at < text.n && text.p[at] >= '0' && text.p[at] <= '9')
-        at++;
-    Error ignored = ERROR_INIT;
-    *inner = *w->lexer;
-    inner->text = str_sub(text, at, text.n >= 2 ? text.n - 2 : at);
-    inner->at = 0;
-    inner->stop = STR_ABSENT;
-    w->lexer = inner;
-    w->n = 0;
-    while (w->n < WORDS_MAX && lex_next(inner, &w->tokens[w->n], &ignored) &&
-           w->tokens[w->n].kind != TOKEN_END)
-        w->n++;
-}
-
-static void
-add_statement(Splitter *sp, Words *w, size_t from, size_t to)
-{
-    Lexer        inner;
-    SqlStatement s = {.offset = from, .length = to - from};
-    place(sp, &s);
-    if (w->n && w->n <= 2 && w->tokens[0].kind == TOKEN_CODE)
-        first_of_code(w, &w->tokens[0], &inner);
-    if (sp->options->facts)
-        words_facts(sp->arena, w, &s);
-    *vec_push(sp->arena, &sp->out) = s;
-}
-
-static bool
-unterminated_body(const Splitter *sp, size_t from, Error *err)
-{
-    return lex_error(sp->text, from, err, "this statement's body has no END");
-}
-
-/* One statement, or nothing at the end of the text (*ret_more false). */
-static bool
-split_one(Splitter *sp, Lexer *l, bool *ret_more, Error *err)
-{
-    bool    mysql = sp->options->dialect == SQL_MYSQL;
-    Words   words = {.lexer = l};
-    Body    body = {0};
-    Trigger trigger = {0};
-    size_t  from = 0, to = 0;
-    for (size_t n = 0;; n++) {
-        Token t;
-        if (!lex_next(l, &t, err))
-            return false;
-        bool at_stop = t.kind == TOKEN_END && l->at < l->text.n;
-        if (t.kind == TOKEN_END) {
-            if (n && (trigger.inside ? !trigger.semicolon_end : body.depth > 0 && !at_stop))
-                return unterminated_body(sp, from, err);
-            if (n)
-                add_statement(sp, &words, from, to);
-            *ret_more = at_stop;
-            l->at += at_stop ? l->stop.n : 0;
-            return true;
+            break;
+        if (!any && s->options->dialect == SQL_MYSQL && lex_is_word(&s->lex, &t, "delimiter"))
+            return take_delimiter_line(s, &t, err);
+        if (s->options->dialect == SQL_POSTGRES && lex_is_symbol(&s->lex, &t, '\\'))
+            return fail_meta_command(s, t.start, err);
+        if (ends(s, &t))
+            return !any || add_statement(s, start, end, copies, err);
+        if (s->blocks.too_deep)
+            return fail_at(s, t.start, err, "blocks are nested too deeply");
+        /* A ';' that a stored program keeps before its delimiter is not needed. */
+        if (!any) {
+            start = t.start;
+            copies = s->options->dialect == SQL_POSTGRES && lex_is_word(&s->lex, &t, "copy");
         }
-        if (n == 0 && mysql && token_is(l, &t, "delimiter"))
-            return take_delimiter(l, &t, err);
-        if (n == 0)
-            from = t.offset;
-        if (words.n < WORDS_MAX)
-            words.tokens[words.n++] = t;
-        if (mysql && n < WORDS_MAX && !body.routine)
-            body.routine = words_make_routine(&words);
-        if (!mysql && n < WORDS_MAX)
-            trigger.inside = trigger.inside || makes_trigger(&words);
-        if (body.routine && !l->stop.p)
-            follow_body(&body, l, &t);
-        bool ends = token_is_char(l, &t, ';') && !l->stop.p && body.depth <= 0;
-        if (trigger.inside)
-            ends = trigger_ends(&trigger, l, &t);
-        if (!ends) {
-            to = t.offset + t.length;
-            continue;
-        }
-        if (n > 0)
-            add_statement(sp, &words, from, to);
-        return true;
+        if (!lex_is_symbol(&s->lex, &t, ';'))
+            end = t.end;
+        any = true;
     }
-}
-
-static bool
-split_lexed(Splitter *sp, Error *err)
-{
-    Lexer lexer = {.options = *sp->options, .text = sp->text};
-    for (bool more = true; more;) {
-        if (!split_one(sp, &lexer, &more, err))
-            return false;
-    }
-    return true;
+    *ret_more = false;
+    size_t open;
+    if (any && s->lex.delimiter.n == 0 && blocks_unclosed(&s->blocks, &open))
+        return fail_body(s, open, err);
+    return !any || add_statement(s, start, end, copies, err);
 }
 
 bool
 sql_split(Arena *arena, Str text, const SqlOptions *options, SqlStatements *ret, Error *err)
 {
-    Splitter sp = {.arena = arena, .text = text, .options = options, .line = 1};
-    bool ok = options->dialect == SQL_POSTGRES ? split_postgres(&sp, err) : split_lexed(&sp, err);
+    Splitter s = {.arena = arena,
+                  .options = options,
+                  .lex = lexer_new(text, options),
+                  .line = 1,
+                  .column = 1,
+                  .scratch = arena_new()};
+    size_t   nul = str_find(text, '\0');
+    bool     more = true, ok = true;
+    if (nul < text.n)
+        ok = fail_at(&s, nul, err, "the text holds a NUL byte");
+    while (ok && more)
+        ok = next_statement(&s, &more, err);
+    arena_free(s.scratch);
     if (ok)
-        *ret = sp.out;
+        *ret = s.found;
     return ok;
+}
+
+bool
+sql_is_blank(SqlDialect dialect, Str text)
+{
+    SqlOptions options = {.dialect = dialect};
+    Lexer      lex = lexer_new(text, &options);
+    return lex_next(&lex).kind == TOKEN_END;
 }

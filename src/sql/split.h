@@ -4,9 +4,10 @@
  * SQL text -> statements, by the real grammar of each dialect, with the few facts about each that
  * a run needs. Works on views of the caller's text; nothing is copied or rewritten.
  *
- * PostgreSQL: libpg_query's scanner splits, its parser gives the facts (sql/pgtree.c). SQLite: a
- * lexer that agrees with sqlite3_complete. MySQL/MariaDB: a lexer that knows DELIMITER lines, `!`
- * comments, quotes, backslashes and compound bodies (procedures written without DELIMITER too).
+ * One lexer (sql/lex.c) knows quotes and comments of each dialect, sql/block.c the bodies in which a
+ * ';' ends nothing: BEGIN ATOMIC; triggers as sqlite3_complete sees them; MySQL's stored programs,
+ * with DELIMITER lines or without. Facts come from a statement's first words (sql/facts*.c). That a
+ * PostgreSQL statement parses, and is one, libpg_query says (sql/pgtree.c).
  */
 
 #include "core/error.h"
@@ -27,8 +28,8 @@ typedef enum SqlKind {
 
 typedef enum SqlObjectKind {
     SQL_OBJECT_NONE = 0,
-    SQL_OBJECT_TABLE, /* CREATE/ALTER/DROP/RENAME/TRUNCATE TABLE, also the table of an index */
-    SQL_OBJECT_INDEX, /* PostgreSQL: index that CREATE/DROP/REINDEX INDEX names */
+    SQL_OBJECT_TABLE, /* CREATE/ALTER/DROP/RENAME/TRUNCATE TABLE; MySQL: also the table of an index */
+    SQL_OBJECT_INDEX, /* PostgreSQL, SQLite: index that CREATE/DROP/REINDEX INDEX names */
     SQL_OBJECT_VIEW,
     SQL_OBJECT_ROUTINE, /* procedure or function */
     SQL_OBJECT_TRIGGER,
@@ -49,8 +50,9 @@ typedef struct SqlStatement {
     bool copy_from_stdin;
     /* CREATE INDEX CONCURRENTLY: may leave an invalid index behind. */
     bool concurrent_index;
-    /* The object it makes, changes or drops, for settling what is in doubt. Names are unquoted and
-     * case-folded as the server would; schema absent when not given. */
+    /* The object it makes, changes or drops, for settling what is in doubt; none when there are
+     * several. Names are unquoted and case-folded as the server would; schema absent when not given,
+     * name absent when the server chooses it (CREATE INDEX ON t). */
     SqlObjectKind object;
     Str object_schema, object_name;
     Str object_new_name; /* RENAME TO, else absent */
@@ -64,7 +66,7 @@ typedef struct SqlOptions {
     /* Also fill in the facts (kind and on), not just the boundaries. */
     bool facts;
     /* PostgreSQL: major version of the server, 0 = unknown. Text that the parser does not know is
-     * an error when the server is not newer than the parser, else its facts come from keywords. */
+     * an error, unless the server is newer than the parser: then only the server can tell. */
     int  server_major;
     /* MySQL: NO_BACKSLASH_ESCAPES or ANSI_QUOTES in sql_mode. */
     bool no_backslash_escapes, ansi_quotes;

@@ -21,7 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     char *path = str_printf(arena, "/proc/self/fd/%d", fd);
     char *environ_[] = {str_printf(arena, "LOCKSTEP_CONFIG=%s", path),
-                        "LOCKSTEP_ENVIRONMENT=production", NULL};
+                        str_printf(arena, "LOCKSTEP_ENVIRONMENT=production"), NULL};
     FlagValues flags = {0};
     Settings settings = {0};
 

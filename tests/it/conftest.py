@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: the binary in a directory of its own, and a fresh database of each engine.
 
+The servers are started when the first test asks for one, and stopped by their process ids.
+
 lockstep      the runner; nothing is set but PATH, HOME, TMPDIR
 db            a fresh database, once for each engine; sqlite, postgres, mysql: of that engine
 app           the runner with DATABASE_URL of `db`; sqlite_app, postgres_app, mysql_app
@@ -12,8 +14,9 @@ import shutil
 import tempfile
 
 import pytest
-from support import binary, databases, secrets, servers
+from support import binary, databases, formats, secrets, servers
 from support.binary import Lockstep
+from support.net import Proxy
 
 ENGINES = ("sqlite", "postgres", "mysql")
 
@@ -107,6 +110,27 @@ def db(request):
 
 
 @pytest.fixture
+def fresh(request, tmp_path):
+    """fresh(engine): another fresh database, as many as a test wants."""
+    made = []
+
+    def make(engine):
+        if engine == "sqlite":
+            folder = tmp_path / f"data{len(made)}"
+            folder.mkdir()
+            made.append(databases.Sqlite(folder / "app.db"))
+        elif engine == "postgres":
+            made.append(databases.PostgresDatabase(request.getfixturevalue("postgres_server")))
+        else:
+            made.append(databases.MysqlDatabase(request.getfixturevalue("mysql_server")))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+@pytest.fixture
 def pg_url(postgres):
     """The URL alone, for tests that bring their own runner."""
     return postgres.url + "?sslmode=disable"
@@ -130,6 +154,19 @@ def app(lockstep, db):
 
 
 @pytest.fixture
+def sql(request, lockstep):
+    """sql(format, engine): the runner for that format, named where the files do not tell it."""
+
+    def make(fmt, engine="sqlite"):
+        lockstep.use(request.getfixturevalue(engine))
+        if fmt in formats.NAMED:
+            lockstep.env["LOCKSTEP_FORMAT"] = fmt
+        return lockstep
+
+    return make
+
+
+@pytest.fixture
 def sqlite_app(lockstep, sqlite):
     return lockstep.use(sqlite)
 
@@ -142,3 +179,17 @@ def postgres_app(lockstep, postgres):
 @pytest.fixture
 def mysql_app(lockstep, mysql):
     return lockstep.use(mysql)
+
+
+@pytest.fixture
+def proxy():
+    """proxy(port): a TCP proxy in front of a server of this machine."""
+    made = []
+
+    def make(port):
+        made.append(Proxy(port))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -8,11 +8,42 @@ import subprocess
 import pytest
 from support import formats, net, scenes
 
-COMMANDS = ["run", "migrate", "status", "plan", "rollback", "wait", "history", "detect", "new",
-            "baseline", "repair", "backup", "restore", "help", "version", "completion"]
-RUN_COLUMNS = ["run_id", "tool", "fingerprint", "outcome", "started_at", "heartbeat_at",
-               "finished_at", "host", "pid", "environment", "revision", "applied", "from_version",
-               "to_version", "duration_ms", "error"]
+COMMANDS = [
+    "run",
+    "migrate",
+    "status",
+    "plan",
+    "rollback",
+    "wait",
+    "history",
+    "detect",
+    "new",
+    "baseline",
+    "repair",
+    "backup",
+    "restore",
+    "help",
+    "version",
+    "completion",
+]
+RUN_COLUMNS = [
+    "run_id",
+    "tool",
+    "fingerprint",
+    "outcome",
+    "started_at",
+    "heartbeat_at",
+    "finished_at",
+    "host",
+    "pid",
+    "environment",
+    "revision",
+    "applied",
+    "from_version",
+    "to_version",
+    "duration_ms",
+    "error",
+]
 
 
 def plain(app, count=3):
@@ -20,6 +51,7 @@ def plain(app, count=3):
 
 
 # -- no configuration at all ----------------------------------------------------------------------
+
 
 @pytest.mark.asan
 def test_zero_config(lockstep):
@@ -36,8 +68,9 @@ def test_zero_config(lockstep):
     assert lockstep.status()["state"] == "current"
 
 
-@pytest.mark.parametrize("folder", ["db/migrations", "migrations", "database/migrations",
-                                    "sql/migrations"])
+@pytest.mark.parametrize(
+    "folder", ["db/migrations", "migrations", "database/migrations", "sql/migrations"]
+)
 def test_directory_is_found(lockstep, folder):
     lockstep.migrations(formats.plain(formats.users()), folder)
     lockstep.run("migrate")
@@ -61,23 +94,38 @@ def test_nothing_here(lockstep):
 
 # -- status ---------------------------------------------------------------------------------------
 
+
 @pytest.mark.asan
 def test_status_json_is_exact(app):
     plain(app)
     assert not app.db.tables()
     report = app.status()
-    assert list(report) == ["lockstep", "database", "tool", "format", "state", "applied", "pending",
-                            "changed", "missing", "failed"]
+    assert list(report) == [
+        "lockstep",
+        "database",
+        "tool",
+        "format",
+        "state",
+        "applied",
+        "pending",
+        "changed",
+        "missing",
+        "failed",
+    ]
     assert report["state"] == "empty"
     assert report["tool"] == "sql" and report["format"] == "plain"
     assert report["applied"] == report["changed"] == report["missing"] == []
     assert report["failed"] is None
-    assert report["pending"][0] == {"version": "001", "name": "create_person",
-                                    "file": "migrations/001_create_person.sql"}
+    assert report["pending"][0] == {
+        "version": "001",
+        "name": "create_person",
+        "file": "migrations/001_create_person.sql",
+    }
     assert report["lockstep"] in app.run("version").out.splitlines()[0]
     if app.db.engine != "sqlite":
-        assert re.fullmatch(r"(postgresql|mysql)://app@127\.0\.0\.1(:\d+)?/" + app.db.name,
-                            report["database"])
+        assert re.fullmatch(
+            r"(postgresql|mysql)://app@127\.0\.0\.1(:\d+)?/" + app.db.name, report["database"]
+        )
     assert not app.db.tables(), "looking created a table"
 
     app.run("migrate")
@@ -104,17 +152,17 @@ def check(app, code):
 
 
 def test_check_codes(app):
-    check(app, 0)                                    # none
+    check(app, 0)  # none
     plain(app, 2)
-    check(app, 3)                                    # empty
+    check(app, 3)  # empty
     app.run("migrate")
-    check(app, 0)                                    # current
+    check(app, 0)  # current
     plain(app)
-    check(app, 3)                                    # pending
+    check(app, 3)  # pending
     assert app.status()["state"] == "pending"
     app.run("migrate")
     app.write("migrations/001_create_person.sql", "CREATE TABLE person (id INTEGER);\n")
-    check(app, 6)                                    # changed
+    check(app, 6)  # changed
     assert [row["version"] for row in app.status()["changed"]] == ["001"]
 
 
@@ -136,7 +184,9 @@ def test_missing_below(app):
     app.remove("migrations/002_seed_person.sql")
     app.remove("migrations/002_seed_person.down.sql")
     report = app.status()
-    assert [row["version"] if isinstance(row, dict) else row for row in report["missing"]] == ["002"]
+    assert [row["version"] if isinstance(row, dict) else row for row in report["missing"]] == [
+        "002"
+    ]
     check(app, 6)
     assert "002" in app.run("migrate").err
     app.run("migrate", "--ahead", "refuse", expect=6)
@@ -154,6 +204,7 @@ def test_check_failed(app):
 
 # -- plan -----------------------------------------------------------------------------------------
 
+
 @pytest.mark.asan
 @pytest.mark.parametrize("words", [("plan",), ("migrate", "--dry-run"), ("up", "--dry-run")])
 def test_plan_changes_nothing(app, words):
@@ -169,7 +220,9 @@ def test_plan_changes_nothing(app, words):
 def test_plan_json(app):
     plain(app)
     app.run("migrate")
-    app.migrations({"004_more.sql": "CREATE TABLE more (id INTEGER);\nCREATE TABLE most (id INTEGER);\n"})
+    app.migrations(
+        {"004_more.sql": "CREATE TABLE more (id INTEGER);\nCREATE TABLE most (id INTEGER);\n"}
+    )
     before = app.db.state(), app.db.contents(["lockstep_migrations", "lockstep_runs"])
     report = app.run("plan", "--json").json()
     text = str(report)
@@ -186,8 +239,14 @@ def test_plan_with_nothing_pending(app):
 
 def test_looking_leaves_nothing(app):
     plain(app)
-    for words in (("status",), ("status", "--check"), ("plan",), ("history",), ("detect",),
-                  ("wait", "--for", "schema", "--wait", "300ms")):
+    for words in (
+        ("status",),
+        ("status", "--check"),
+        ("plan",),
+        ("history",),
+        ("detect",),
+        ("wait", "--for", "schema", "--wait", "300ms"),
+    ):
         app.run(*words, expect=None)
         assert not app.db.tables(), words
     if app.db.engine == "sqlite":
@@ -195,6 +254,7 @@ def test_looking_leaves_nothing(app):
 
 
 # -- history --------------------------------------------------------------------------------------
+
 
 def test_history(app):
     plain(app, 2)
@@ -220,6 +280,7 @@ def test_history_of_nothing(app):
 
 # -- detect ---------------------------------------------------------------------------------------
 
+
 def test_detect(app):
     plain(app)
     report = app.run("detect", "--json").json()
@@ -235,14 +296,17 @@ def test_detect_nothing(lockstep):
     assert report["tool"] == "none" and report["evidence"] == [] and report["command"] is None
 
 
-@pytest.mark.parametrize("names, winner", [
-    (["DATABASE_URL", "DIRECT_URL"], "DIRECT_URL"),
-    (["DATABASE_URL", "DATABASE_URL_UNPOOLED"], "DATABASE_URL_UNPOOLED"),
-    (["POSTGRES_URL", "POSTGRES_URL_NON_POOLING"], "POSTGRES_URL_NON_POOLING"),
-    (["POSTGRES_URL", "DATABASE_URL"], "DATABASE_URL"),
-    (["LOCKSTEP_DATABASE_URL", "DIRECT_URL"], "LOCKSTEP_DATABASE_URL"),
-    (["SQLALCHEMY_DATABASE_URI"], "SQLALCHEMY_DATABASE_URI"),
-])
+@pytest.mark.parametrize(
+    "names, winner",
+    [
+        (["DATABASE_URL", "DIRECT_URL"], "DIRECT_URL"),
+        (["DATABASE_URL", "DATABASE_URL_UNPOOLED"], "DATABASE_URL_UNPOOLED"),
+        (["POSTGRES_URL", "POSTGRES_URL_NON_POOLING"], "POSTGRES_URL_NON_POOLING"),
+        (["POSTGRES_URL", "DATABASE_URL"], "DATABASE_URL"),
+        (["LOCKSTEP_DATABASE_URL", "DIRECT_URL"], "LOCKSTEP_DATABASE_URL"),
+        (["SQLALCHEMY_DATABASE_URI"], "SQLALCHEMY_DATABASE_URI"),
+    ],
+)
 def test_detect_which_database(lockstep, names, winner):
     env = {name: f"postgresql+psycopg2://u:p@h.example/{name.lower()}" for name in names}
     report = lockstep.run("detect", "--json", env=env).json()
@@ -250,21 +314,51 @@ def test_detect_which_database(lockstep, names, winner):
     assert report["database"] == f"postgresql://u@h.example/{winner.lower()}"
 
 
-@pytest.mark.parametrize("env, database", [
-    ({"PGHOST": "h.example", "PGDATABASE": "d", "PGUSER": "u"}, "postgresql://u@h.example/d"),
-    ({"POSTGRES_HOST": "h.example", "POSTGRES_DB": "d", "POSTGRES_USER": "u",
-      "POSTGRES_PASSWORD": "x"}, "postgresql://u@h.example/d"),
-    ({"DB_HOST": "h.example", "DB_DATABASE": "d", "DB_USERNAME": "u", "DB_PASSWORD": "x",
-      "DB_CONNECTION": "mysql"}, "mysql://u@h.example/d"),
-    ({"MYSQL_HOST": "h.example", "MYSQL_DATABASE": "d", "MYSQL_USER": "u", "MYSQL_PASSWORD": "x"},
-     "mysql://u@h.example/d"),
-    ({"JDBC_DATABASE_URL": "jdbc:postgresql://h.example/d?user=u"}, "postgresql://u@h.example/d"),
-])
+@pytest.mark.parametrize(
+    "env, database",
+    [
+        ({"PGHOST": "h.example", "PGDATABASE": "d", "PGUSER": "u"}, "postgresql://u@h.example/d"),
+        (
+            {
+                "POSTGRES_HOST": "h.example",
+                "POSTGRES_DB": "d",
+                "POSTGRES_USER": "u",
+                "POSTGRES_PASSWORD": "x",
+            },
+            "postgresql://u@h.example/d",
+        ),
+        (
+            {
+                "DB_HOST": "h.example",
+                "DB_DATABASE": "d",
+                "DB_USERNAME": "u",
+                "DB_PASSWORD": "x",
+                "DB_CONNECTION": "mysql",
+            },
+            "mysql://u@h.example/d",
+        ),
+        (
+            {
+                "MYSQL_HOST": "h.example",
+                "MYSQL_DATABASE": "d",
+                "MYSQL_USER": "u",
+                "MYSQL_PASSWORD": "x",
+            },
+            "mysql://u@h.example/d",
+        ),
+        (
+            {"JDBC_DATABASE_URL": "jdbc:postgresql://h.example/d?user=u"},
+            "postgresql://u@h.example/d",
+        ),
+    ],
+)
 def test_detect_discrete_sets(lockstep, env, database):
     assert lockstep.run("detect", "--json", env=env).json()["database"] == database
 
 
-@pytest.mark.parametrize("url", ["sqlite:rel.db", "sqlite:///rel.db", "sqlite3:rel.db", "file:rel.db"])
+@pytest.mark.parametrize(
+    "url", ["sqlite:rel.db", "sqlite:///rel.db", "sqlite3:rel.db", "file:rel.db"]
+)
 def test_relative_sqlite_urls(lockstep, url):
     plain(lockstep)
     lockstep.run("migrate", "--url", url)
@@ -272,6 +366,7 @@ def test_relative_sqlite_urls(lockstep, url):
 
 
 # -- new, baseline, rollback, wait ----------------------------------------------------------------
+
 
 def test_new(app):
     plain(app)
@@ -372,10 +467,13 @@ def test_wait(app):
 
 # -- repair, backup -------------------------------------------------------------------------------
 
+
 def test_repair_accepts_a_changed_file(app):
     plain(app)
     app.run("migrate")
-    app.write("migrations/001_create_person.sql", "-- now with a comment\nCREATE TABLE person (id INT);\n")
+    app.write(
+        "migrations/001_create_person.sql", "-- now with a comment\nCREATE TABLE person (id INT);\n"
+    )
     assert "001_create_person.sql" in app.run("migrate", expect=6).err
     explained = app.run("repair", expect=None)
     assert explained.exit != 0 and "001" in explained.out + explained.err
@@ -417,6 +515,7 @@ def test_backup_before_migrating(app):
 
 # -- the command line -----------------------------------------------------------------------------
 
+
 @pytest.mark.asan
 def test_bare_call_and_help(lockstep):
     bare = lockstep.run(expect=2)
@@ -450,44 +549,78 @@ def test_completion(lockstep, shell):
         assert word in script
     program = shutil.which(shell)
     if program:
-        done = subprocess.run([program, "-n"], input=script.encode(), check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            [program, "-n"],
+            input=script.encode(),
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         assert done.returncode == 0, done.stdout
 
 
 def test_bash_completes(lockstep):
     script = lockstep.write("complete.sh", lockstep.run("completion", "bash").out)
     done = subprocess.run(
-        ["bash", "-c", f". {script}; COMP_WORDS=(lockstep mig); COMP_CWORD=1; "
-         "COMP_LINE='lockstep mig'; COMP_POINT=12; "
-         "f=$(complete -p lockstep | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f lockstep mig lockstep; "
-         "echo \"${COMPREPLY[@]}\""], check=True, stdout=subprocess.PIPE)
+        [
+            "bash",
+            "-c",
+            f". {script}; COMP_WORDS=(lockstep mig); COMP_CWORD=1; "
+            "COMP_LINE='lockstep mig'; COMP_POINT=12; "
+            "f=$(complete -p lockstep | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f lockstep mig lockstep; "
+            "echo \"${COMPREPLY[@]}\"",
+        ],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
     assert done.stdout.decode().split() == ["migrate"]
 
 
-@pytest.mark.parametrize("words, named, suggested", [
-    (("migrat",), "migrat", "migrate"),
-    (("statsu",), "statsu", "status"),
-    (("migrate", "--lok-wait", "5s"), "--lok-wait", "--lock-wait"),
-    (("--lock-wiat=5s", "migrate"), "--lock-wiat", "--lock-wait"),
-    (("status", "--chek"), "--chek", "--check"),
-    (("migrate", "--no-migrat"), "--no-migrat", "--no-migrate"),
-])
+@pytest.mark.parametrize(
+    "words, named, suggested",
+    [
+        (("migrat",), "migrat", "migrate"),
+        (("statsu",), "statsu", "status"),
+        (("migrate", "--lok-wait", "5s"), "--lok-wait", "--lock-wait"),
+        (("--lock-wiat=5s", "migrate"), "--lock-wiat", "--lock-wait"),
+        (("status", "--chek"), "--chek", "--check"),
+        (("migrate", "--no-migrat"), "--no-migrat", "--no-migrate"),
+    ],
+)
 def test_unknown_words_are_named(lockstep, words, named, suggested):
     result = lockstep.run(*words, expect=2)
     assert named in result.err and suggested in result.err
 
 
-@pytest.mark.parametrize("words", [
-    ("migrate", "--lock-wait", "5parsecs"), ("migrate", "--lock-wait", "-3s"),
-    ("migrate", "--lock-wait", ""), ("migrate", "--lock-wait"), ("migrate", "--create=maybe"),
-    ("migrate", "--lock", "paper"), ("migrate", "--on-failure", "shrug"), ("migrate", "--log", "xml"),
-    ("migrate", "surplus"), ("status", "surplus"), ("history", "--limit", "x"),
-    ("wait", "--for", "godot"), ("baseline",), ("new",), ("completion", "tcsh"), ("restore",),
-    ("migrate", "--url", "oracle://u@h/d"), ("migrate", "--url", "not a url"),
-    ("migrate", "--dir", "no/such/dir"), ("migrate", "--config", "no.yaml"),
-    ("migrate", "--format", "papyrus"), ("migrate", "--check"), ("run",), ("run", "--"),
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("migrate", "--lock-wait", "5parsecs"),
+        ("migrate", "--lock-wait", "-3s"),
+        ("migrate", "--lock-wait", ""),
+        ("migrate", "--lock-wait"),
+        ("migrate", "--create=maybe"),
+        ("migrate", "--lock", "paper"),
+        ("migrate", "--on-failure", "shrug"),
+        ("migrate", "--log", "xml"),
+        ("migrate", "surplus"),
+        ("status", "surplus"),
+        ("history", "--limit", "x"),
+        ("wait", "--for", "godot"),
+        ("baseline",),
+        ("new",),
+        ("completion", "tcsh"),
+        ("restore",),
+        ("migrate", "--url", "oracle://u@h/d"),
+        ("migrate", "--url", "not a url"),
+        ("migrate", "--dir", "no/such/dir"),
+        ("migrate", "--config", "no.yaml"),
+        ("migrate", "--format", "papyrus"),
+        ("migrate", "--check"),
+        ("run",),
+        ("run", "--"),
+    ],
+)
 def test_wrong_usage(lockstep, words):
     plain(lockstep)
     result = lockstep.run(*words, expect=2)
@@ -532,8 +665,10 @@ def test_broken_yaml(sqlite_app):
 def test_strength_of_settings(lockstep):
     for number, name in enumerate(("file", "staging", "variable", "flag"), 1):
         lockstep.migrations(formats.plain(formats.users()[:number][:3]), name)
-    lockstep.write("lockstep.yaml",
-                   "dir: file\nurl: sqlite:file.db\nenvironments:\n  staging:\n    dir: staging\n")
+    lockstep.write(
+        "lockstep.yaml",
+        "dir: file\nurl: sqlite:file.db\nenvironments:\n  staging:\n    dir: staging\n",
+    )
     assert len(lockstep.status()["pending"]) == 1
     assert len(lockstep.status("--environment", "staging")["pending"]) == 2
     assert len(lockstep.status(env={"RAILS_ENV": "staging"})["pending"]) == 2
@@ -550,8 +685,10 @@ def test_options_before_the_command(lockstep):
     assert len(lockstep.status("--dir", "elsewhere", "--url=sqlite:x.db")["applied"]) == 3
 
 
-@pytest.mark.parametrize("value, applied", [("TRUE", 3), ("Yes", 3), ("on", 3), ("1", 3), ("no", 0),
-                                            ("Off", 0), ("0", 0), ("FALSE", 0)])
+@pytest.mark.parametrize(
+    "value, applied",
+    [("TRUE", 3), ("Yes", 3), ("on", 3), ("1", 3), ("no", 0), ("Off", 0), ("0", 0), ("FALSE", 0)],
+)
 def test_booleans(sqlite_app, value, applied):
     plain(sqlite_app)
     result = sqlite_app.run("run", "--", "true", env={"LOCKSTEP_MIGRATE": value})
@@ -559,6 +696,7 @@ def test_booleans(sqlite_app, value, applied):
 
 
 # -- order ----------------------------------------------------------------------------------------
+
 
 def late(app):
     steps = formats.users()
@@ -581,6 +719,7 @@ def test_late_file_with_order_any(app):
 
 
 # -- the log --------------------------------------------------------------------------------------
+
 
 def test_json_log(app):
     plain(app)
@@ -616,6 +755,7 @@ def test_no_colour_without_a_terminal(app):
 
 
 # -- exit codes that need nothing more ------------------------------------------------------------
+
 
 def test_failed_migration_keeps_what_came_before(app):
     plain(app)

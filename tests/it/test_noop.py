@@ -20,8 +20,11 @@ def ready(app, fmt="plain"):
 def cost(db, offset):
     """(connections, queries) of a PostgreSQL database since that place of the log."""
     lines = db.server.log_since(offset, db.name)
-    return (sum("connection authorized: user=app" in line for line in lines),
-            sum(bool(re.search(r"LOG:  (statement|execute)", line)) for line in lines), lines)
+    return (
+        sum("connection authorized: user=app" in line for line in lines),
+        sum(bool(re.search(r"LOG:  (statement|execute)", line)) for line in lines),
+        lines,
+    )
 
 
 @pytest.mark.parametrize("fmt", formats.WRITERS)
@@ -43,8 +46,11 @@ def test_one_connection_one_query_on_mysql(mysql_app):
     offset = server.general_size()
     mysql_app.run("run", "--", "true")
     lines = [line for line in server.general_since(offset) if "app@" in line or "Query" in line]
-    mine = {line.split()[0] if not line.startswith("2") else line.split()[2]
-            for line in lines if "app@" in line}
+    mine = {
+        line.split()[0] if not line.startswith("2") else line.split()[2]
+        for line in lines
+        if "app@" in line
+    }
     assert len(mine) == 1, lines
     number = mine.pop()
     queries = [line for line in lines if re.search(rf"\b{number} (Query|Execute)\b", line)]
@@ -53,11 +59,15 @@ def test_one_connection_one_query_on_mysql(mysql_app):
 
 def test_sqlite_file_is_not_written(sqlite_app):
     ready(sqlite_app)
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns)
-              for path in sqlite_app.db.path.parent.iterdir()}
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sqlite_app.db.path.parent.iterdir()
+    }
     sqlite_app.run("run", "--", "true")
-    after = {path: (path.read_bytes(), path.stat().st_mtime_ns)
-             for path in sqlite_app.db.path.parent.iterdir()}
+    after = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sqlite_app.db.path.parent.iterdir()
+    }
     assert before == after
 
 
@@ -72,9 +82,26 @@ def test_no_row_is_added(app):
 def test_no_other_program_is_started(sqlite_app):
     ready(sqlite_app)
     trace = sqlite_app.dir / "trace"
-    subprocess.run(["strace", "-f", "-e", "trace=execve,clone,fork,vfork", "-o", trace, BINARY, "run",
-                    "--", "true"], cwd=sqlite_app.dir, env=sqlite_app.env, check=True)
-    calls = [line for line in trace.read_text(encoding="utf-8").splitlines() if "exited" not in line]
+    subprocess.run(
+        [
+            "strace",
+            "-f",
+            "-e",
+            "trace=execve,clone,fork,vfork",
+            "-o",
+            trace,
+            BINARY,
+            "run",
+            "--",
+            "true",
+        ],
+        cwd=sqlite_app.dir,
+        env=sqlite_app.env,
+        check=True,
+    )
+    calls = [
+        line for line in trace.read_text(encoding="utf-8").splitlines() if "exited" not in line
+    ]
     assert len(calls) == 2 or all("execve" in line for line in calls), calls
 
 
@@ -147,7 +174,9 @@ def test_older_image_after_a_newer_one(app):
 
 
 def test_many_files(sqlite_app):
-    sqlite_app.migrations({f"{n:05}_t.sql": f"CREATE TABLE t{n} (id INTEGER);\n" for n in range(1, 1001)})
+    sqlite_app.migrations(
+        {f"{n:05}_t.sql": f"CREATE TABLE t{n} (id INTEGER);\n" for n in range(1, 1001)}
+    )
     assert sqlite_app.run("migrate", timeout=120).applied() == 1000
     assert sqlite_app.run("migrate").applied() == 0
     assert len(sqlite_app.db.own_tables()) == 1000

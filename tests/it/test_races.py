@@ -32,8 +32,11 @@ class Sessions(threading.Thread):
         connection = self.db.server.connect()
         with connection.cursor() as cursor:
             while not self.done:
-                cursor.execute("SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = %s"
-                               " AND usename = 'app' GROUP BY 1", (self.db.name,))
+                cursor.execute(
+                    "SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = %s"
+                    " AND usename = 'app' GROUP BY 1",
+                    (self.db.name,),
+                )
                 rows = cursor.fetchall()
                 self.total = max(self.total, sum(count for _, count in rows))
                 for name, count in rows:
@@ -48,7 +51,9 @@ def test_fresh_database(app, count):
         app.migrations(scenes.counting(app.db.engine))
         results = app.together(count, "migrate")
         ended_well(app, results)
-        assert sum(result.applied() for result in results) == len(list((app.dir / "migrations").iterdir()))
+        assert sum(result.applied() for result in results) == len(
+            list((app.dir / "migrations").iterdir())
+        )
         if ROUNDS > 1:
             for table in app.db.tables():
                 app.db.execute(f"DROP TABLE {app.db.quoted(table)}")
@@ -56,7 +61,9 @@ def test_fresh_database(app, count):
 
 def test_connections(postgres_app):
     """At most two for a leader, one for a follower."""
-    postgres_app.migrations({**scenes.counting("postgres"), "009_slow.sql": "SELECT pg_sleep(2);\n"})
+    postgres_app.migrations(
+        {**scenes.counting("postgres"), "009_slow.sql": "SELECT pg_sleep(2);\n"}
+    )
     watch = Sessions(postgres_app.db)
     watch.start()
     results = postgres_app.together(10, "migrate")
@@ -82,19 +89,23 @@ def test_one_small_migration_pending(app, count):
     app.run("migrate")
     app.migrations({"900_last.sql": "INSERT INTO tally VALUES (900, 1);\n"})
     results = app.together(count, "run", "--", "true")
-    assert [result.exit for result in results] == [0] * count, \
-        next(result for result in results if result.exit)
+    assert [result.exit for result in results] == [0] * count, next(
+        result for result in results if result.exit
+    )
     assert scenes.tally(app.db)[900] == 1
 
 
 @pytest.mark.parametrize("count", [4, 50])
 def test_index_concurrently_with_many_waiting(postgres_app, count):
     """It waits for every snapshot in the database: no follower may hold one."""
-    postgres_app.migrations({
-        "001_t.sql": "CREATE TABLE t (id integer);\nINSERT INTO t SELECT generate_series(1, 1000);\n",
-        "002_wait.sql": "SELECT pg_sleep(1);\n",
-        "003_i.sql": "CREATE INDEX CONCURRENTLY t_id ON t (id);\n",
-        "004_j.sql": "CREATE INDEX CONCURRENTLY t_id2 ON t (id);\nSELECT pg_sleep(0.5);\n"})
+    postgres_app.migrations(
+        {
+            "001_t.sql": "CREATE TABLE t (id integer);\nINSERT INTO t SELECT generate_series(1, 1000);\n",
+            "002_wait.sql": "SELECT pg_sleep(1);\n",
+            "003_i.sql": "CREATE INDEX CONCURRENTLY t_id ON t (id);\n",
+            "004_j.sql": "CREATE INDEX CONCURRENTLY t_id2 ON t (id);\nSELECT pg_sleep(0.5);\n",
+        }
+    )
     results = postgres_app.together(count, "migrate")
     assert {result.exit for result in results} == {0}, results[0]
     assert [row[2] for row in postgres_app.db.shape()[1]] == [True, True]
@@ -103,8 +114,13 @@ def test_index_concurrently_with_many_waiting(postgres_app, count):
 
 @pytest.mark.parametrize("count", [2, 10])
 def test_followers_share_the_failure(app, count):
-    app.migrations({**scenes.counting(app.db.engine, 2), "008_slow.sql": scenes.slow(app.db.engine, 2),
-                    "009_broken.sql": scenes.broken(app.db.engine)})
+    app.migrations(
+        {
+            **scenes.counting(app.db.engine, 2),
+            "008_slow.sql": scenes.slow(app.db.engine, 2),
+            "009_broken.sql": scenes.broken(app.db.engine),
+        }
+    )
     results = app.together(count, "migrate")
     assert [result.exit for result in results] == [1] * count, results[0]
     assert all("no_such_table" in result.err for result in results)
@@ -113,8 +129,12 @@ def test_followers_share_the_failure(app, count):
 
 
 def test_followers_continue_when_told_to(app):
-    app.migrations({"001_slow.sql": scenes.slow(app.db.engine, 1.5), "002_broken.sql":
-                    scenes.broken(app.db.engine)})
+    app.migrations(
+        {
+            "001_slow.sql": scenes.slow(app.db.engine, 1.5),
+            "002_broken.sql": scenes.broken(app.db.engine),
+        }
+    )
     results = app.together(5, "run", "--on-failure", "continue", "--", "echo", "served")
     assert [result.out for result in results] == ["served\n"] * 5
     assert app.db.outcomes().count("failed") == 1
@@ -144,7 +164,9 @@ def test_pooler_in_transaction_mode(postgres_app, pgbouncer):
     """Session locks do not hold there; the lease row does."""
     url = postgres_app.db.server.url(postgres_app.db.name, port=pgbouncer.port)
     postgres_app.env["DATABASE_URL"] = url
-    postgres_app.migrations({**scenes.counting("postgres"), "000_slow.sql": "SELECT pg_sleep(1);\n"})
+    postgres_app.migrations(
+        {**scenes.counting("postgres"), "000_slow.sql": "SELECT pg_sleep(1);\n"}
+    )
     results = postgres_app.together(10, "migrate")
     ended_well(postgres_app, results)
     assert postgres_app.run("migrate").applied() == 0
@@ -161,15 +183,21 @@ def test_named_lock(app, lock):
 
 def test_pooled_and_direct_at_once(postgres_app, pgbouncer):
     """Half of the replicas come through the pooler, half do not: still one leader."""
-    postgres_app.migrations({**scenes.counting("postgres"), "000_slow.sql": "SELECT pg_sleep(1);\n"})
+    postgres_app.migrations(
+        {**scenes.counting("postgres"), "000_slow.sql": "SELECT pg_sleep(1);\n"}
+    )
     pooled = postgres_app.db.server.url(postgres_app.db.name, port=pgbouncer.port)
-    running = [postgres_app.start("migrate", env={"DATABASE_URL": pooled} if number % 2 else None)
-               for number in range(8)]
+    running = [
+        postgres_app.start("migrate", env={"DATABASE_URL": pooled} if number % 2 else None)
+        for number in range(8)
+    ]
     ended_well(postgres_app, [one.finish(timeout=120, expect=None) for one in running])
 
 
 def test_wait_and_status_beside_a_migration(app):
-    app.migrations({**scenes.counting(app.db.engine), "009_slow.sql": scenes.slow(app.db.engine, 3)})
+    app.migrations(
+        {**scenes.counting(app.db.engine), "009_slow.sql": scenes.slow(app.db.engine, 3)}
+    )
     leader = app.start("migrate")
     net.until(lambda: app.db.exists("lockstep_runs"), what="a leader")
     waiting = app.start("wait", "--for", "schema", "--wait", "60s")

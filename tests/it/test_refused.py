@@ -7,7 +7,10 @@ import re
 import pytest
 from support import formats, net
 
-GOOD = {"001_a.sql": "CREATE TABLE a (id INTEGER);\n", "002_b.sql": "CREATE TABLE b (id INTEGER);\n"}
+GOOD = {
+    "001_a.sql": "CREATE TABLE a (id INTEGER);\n",
+    "002_b.sql": "CREATE TABLE b (id INTEGER);\n",
+}
 UP, DOWN = "-- migrate:up\nCREATE TABLE x (id INTEGER);\n", "-- migrate:down\nDROP TABLE x;\n"
 
 
@@ -24,58 +27,115 @@ def refused(app, *named, code=2, words=("migrate",), **more):
 
 FILES = {
     "two files with one version": (
-        {**GOOD, "002_c.sql": "CREATE TABLE c (id INTEGER);\n"}, ["002_b.sql", "002_c.sql"]),
+        {**GOOD, "002_c.sql": "CREATE TABLE c (id INTEGER);\n"},
+        ["002_b.sql", "002_c.sql"],
+    ),
     "one version written in two ways": (
-        {**GOOD, "2_c.sql": "CREATE TABLE c (id INTEGER);\n"}, ["002_b.sql", "2_c.sql"]),
+        {**GOOD, "2_c.sql": "CREATE TABLE c (id INTEGER);\n"},
+        ["002_b.sql", "2_c.sql"],
+    ),
     "two formats": (
         {"001_a.sql": UP + DOWN, "002_b.sql": "-- +goose Up\nCREATE TABLE b (id INTEGER);\n"},
-        ["001_a.sql", "002_b.sql"]),
+        ["001_a.sql", "002_b.sql"],
+    ),
     "two formats by name": (
-        {"001_a.up.sql": "CREATE TABLE a (id INTEGER);\n", "V2__b.sql": "CREATE TABLE b (id INTEGER);\n"},
-        ["V2__b.sql"]),
+        {
+            "001_a.up.sql": "CREATE TABLE a (id INTEGER);\n",
+            "V2__b.sql": "CREATE TABLE b (id INTEGER);\n",
+        },
+        ["V2__b.sql"],
+    ),
     "a marker in one file only": ({**GOOD, "003_c.sql": UP + DOWN}, ["003_c.sql"]),
     "no version": ({**GOOD, "add_users.sql": "CREATE TABLE c (id INTEGER);\n"}, ["add_users.sql"]),
-    "invalid UTF-8": ({**GOOD, "003_c.sql": b"CREATE TABLE c (id INTEGER); -- \xff\xfe\n"}, ["003_c.sql"]),
+    "invalid UTF-8": (
+        {**GOOD, "003_c.sql": b"CREATE TABLE c (id INTEGER); -- \xff\xfe\n"},
+        ["003_c.sql"],
+    ),
     "a NUL byte": ({**GOOD, "003_c.sql": b"CREATE TABLE c (id INTEGER);\0\n"}, ["003_c.sql"]),
     "an unfinished string": ({**GOOD, "003_c.sql": "INSERT INTO a VALUES ('x);\n"}, ["003_c.sql"]),
-    "an unfinished comment": ({**GOOD, "003_c.sql": "CREATE TABLE c (id INTEGER); /* x\n"}, ["003_c.sql"]),
+    "an unfinished comment": (
+        {**GOOD, "003_c.sql": "CREATE TABLE c (id INTEGER); /* x\n"},
+        ["003_c.sql"],
+    ),
     "dbmate: indented marker": (
-        {"001_a.sql": UP + DOWN, "002_b.sql": "  -- migrate:up\nCREATE TABLE b (id INTEGER);\n" + DOWN},
-        ["002_b.sql"]),
+        {
+            "001_a.sql": UP + DOWN,
+            "002_b.sql": "  -- migrate:up\nCREATE TABLE b (id INTEGER);\n" + DOWN,
+        },
+        ["002_b.sql"],
+    ),
     "dbmate: marker in capitals": (
-        {"001_a.sql": UP + DOWN, "002_b.sql": "-- MIGRATE:UP\nCREATE TABLE b (id INTEGER);\n" + DOWN},
-        ["002_b.sql"]),
+        {
+            "001_a.sql": UP + DOWN,
+            "002_b.sql": "-- MIGRATE:UP\nCREATE TABLE b (id INTEGER);\n" + DOWN,
+        },
+        ["002_b.sql"],
+    ),
     "dbmate: no down marker": ({"001_a.sql": UP}, ["001_a.sql"]),
     "dbmate: down before up": ({"001_a.sql": DOWN + UP}, ["001_a.sql"]),
-    "dbmate: SQL before up": ({"001_a.sql": "CREATE TABLE z (id INTEGER);\n" + UP + DOWN}, ["001_a.sql"]),
+    "dbmate: SQL before up": (
+        {"001_a.sql": "CREATE TABLE z (id INTEGER);\n" + UP + DOWN},
+        ["001_a.sql"],
+    ),
     "dbmate: unknown option": (
-        {"001_a.sql": UP.replace("up", "up transaktion:false", 1) + DOWN}, ["001_a.sql"]),
+        {"001_a.sql": UP.replace("up", "up transaktion:false", 1) + DOWN},
+        ["001_a.sql"],
+    ),
     "golang-migrate: one version twice": (
-        {"0001_a.up.sql": "CREATE TABLE a (id INTEGER);\n", "1_b.up.sql": "CREATE TABLE b (id INTEGER);\n"},
-        ["0001_a.up.sql", "1_b.up.sql"]),
+        {
+            "0001_a.up.sql": "CREATE TABLE a (id INTEGER);\n",
+            "1_b.up.sql": "CREATE TABLE b (id INTEGER);\n",
+        },
+        ["0001_a.up.sql", "1_b.up.sql"],
+    ),
     "goose: indented annotation": (
         {"1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER);\n -- +goose Down\nDROP TABLE a;\n"},
-        ["1_a.sql"]),
+        ["1_a.sql"],
+    ),
     "goose: two Up": (
-        {"1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER);\n-- +goose Up\n"}, ["1_a.sql"]),
+        {"1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER);\n-- +goose Up\n"},
+        ["1_a.sql"],
+    ),
     "goose: Begin without End": (
-        {"1_a.sql": "-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE a (id INTEGER);\n"}, ["1_a.sql"]),
+        {"1_a.sql": "-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE a (id INTEGER);\n"},
+        ["1_a.sql"],
+    ),
     "goose: last statement without semicolon": (
-        {"1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER)\n"}, ["1_a.sql"]),
+        {"1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER)\n"},
+        ["1_a.sql"],
+    ),
     "goose: a Go migration": (
-        {"1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER);\n", "00002_b.go": "package migrations\n"},
-        ["00002_b.go"]),
+        {
+            "1_a.sql": "-- +goose Up\nCREATE TABLE a (id INTEGER);\n",
+            "00002_b.go": "package migrations\n",
+        },
+        ["00002_b.go"],
+    ),
     "Flyway: V1 and V1.0": (
-        {"V1__a.sql": "CREATE TABLE a (id INTEGER);\n", "V1.0__b.sql": "CREATE TABLE b (id INTEGER);\n"},
-        ["V1__a.sql", "V1.0__b.sql"]),
+        {
+            "V1__a.sql": "CREATE TABLE a (id INTEGER);\n",
+            "V1.0__b.sql": "CREATE TABLE b (id INTEGER);\n",
+        },
+        ["V1__a.sql", "V1.0__b.sql"],
+    ),
     "Flyway: V1_1 and V1.1": (
-        {"V1_1__a.sql": "CREATE TABLE a (id INTEGER);\n", "V1.1__b.sql": "CREATE TABLE b (id INTEGER);\n"},
-        ["V1_1__a.sql", "V1.1__b.sql"]),
+        {
+            "V1_1__a.sql": "CREATE TABLE a (id INTEGER);\n",
+            "V1.1__b.sql": "CREATE TABLE b (id INTEGER);\n",
+        },
+        ["V1_1__a.sql", "V1.1__b.sql"],
+    ),
     "Flyway: unknown placeholder in a comment": (
-        {"V1__a.sql": "-- ${unknown}\nCREATE TABLE a (id INTEGER);\n"}, ["V1__a.sql", "unknown"]),
+        {"V1__a.sql": "-- ${unknown}\nCREATE TABLE a (id INTEGER);\n"},
+        ["V1__a.sql", "unknown"],
+    ),
     "V0001.Name.up.sql": (
-        {"V0001.Name.up.sql": "CREATE TABLE a (id INTEGER);\n",
-         "V0001.Name.down.sql": "DROP TABLE a;\n"}, ["V0001.Name"]),
+        {
+            "V0001.Name.up.sql": "CREATE TABLE a (id INTEGER);\n",
+            "V0001.Name.down.sql": "DROP TABLE a;\n",
+        },
+        ["V0001.Name"],
+    ),
 }
 
 
@@ -90,10 +150,18 @@ def test_files(sqlite_app, name):
 
 
 TERN = {
-    "gap": {"001_a.sql": "SELECT 1;\n---- create above / drop below ----\n", "002_b.sql": "SELECT 1;\n",
-            "004_d.sql": "SELECT 1;\n"},
-    "duplicate": {"001_a.sql": "SELECT 1;\n---- create above / drop below ----\n", "001_b.sql": "SELECT 1;\n"},
-    "condition": {"001_a.sql": "{{ if true }}SELECT 1;{{ end }}\n---- create above / drop below ----\n"},
+    "gap": {
+        "001_a.sql": "SELECT 1;\n---- create above / drop below ----\n",
+        "002_b.sql": "SELECT 1;\n",
+        "004_d.sql": "SELECT 1;\n",
+    },
+    "duplicate": {
+        "001_a.sql": "SELECT 1;\n---- create above / drop below ----\n",
+        "001_b.sql": "SELECT 1;\n",
+    },
+    "condition": {
+        "001_a.sql": "{{ if true }}SELECT 1;{{ end }}\n---- create above / drop below ----\n"
+    },
     "sprig": {"001_a.sql": "SELECT '{{ \"x\" | upper }}';\n---- create above / drop below ----\n"},
 }
 
@@ -104,12 +172,15 @@ def test_tern_files(postgres_app, name):
     refused(postgres_app, "0")
 
 
-@pytest.mark.parametrize("text, line, column", [
-    ("CREATE TABLE c (id integer);\nCREATE TALBE d (id integer);\n", 2, 8),
-    ("\n\nSELECT 1;\n\n  SELEC 2;\n", 5, 3),
-    ("CREATE TABLE c (id integer\n", 2, 1),
-    ("CREATE TABLE \u00fcber (id integer); SELEC 1;\n", 1, 33),
-])
+@pytest.mark.parametrize(
+    "text, line, column",
+    [
+        ("CREATE TABLE c (id integer);\nCREATE TALBE d (id integer);\n", 2, 8),
+        ("\n\nSELECT 1;\n\n  SELEC 2;\n", 5, 3),
+        ("CREATE TABLE c (id integer\n", 2, 1),
+        ("CREATE TABLE \u00fcber (id integer); SELEC 1;\n", 1, 33),
+    ],
+)
 def test_a_file_that_does_not_parse(postgres_app, text, line, column):
     postgres_app.migrations({**GOOD, "003_c.sql": text})
     result = refused(postgres_app, "003_c.sql")
@@ -120,7 +191,9 @@ def test_a_file_that_does_not_parse(postgres_app, text, line, column):
 
 def test_a_typo_in_the_last_file_stops_the_first(postgres_app):
     """Also in a down section: it would fail on the day it is needed."""
-    postgres_app.migrations({f"{n:03}_t.sql": f"CREATE TABLE t{n} (id integer);\n" for n in range(1, 20)})
+    postgres_app.migrations(
+        {f"{n:03}_t.sql": f"CREATE TABLE t{n} (id integer);\n" for n in range(1, 20)}
+    )
     postgres_app.migrations({"020_t.sql": "CREATE TABLE t20 (id integer;\n"})
     refused(postgres_app, "020_t.sql")
 
@@ -135,8 +208,11 @@ def test_changed_content(request, lockstep, fmt, sqlite):
     name = next(name for name, text in files.items() if "CREATE TABLE person" in text)
     app.write(f"migrations/{name}", files[name].replace("person (id", "person ( id"))
     refused(app, name, code=6)
-    app.migrations({"900_more.sql": files[name].replace("person", "other")} if fmt != "diesel" else
-                   {"2030-01-01-000000_more/up.sql": "CREATE TABLE other (id INTEGER);\n"})
+    app.migrations(
+        {"900_more.sql": files[name].replace("person", "other")}
+        if fmt != "diesel"
+        else {"2030-01-01-000000_more/up.sql": "CREATE TABLE other (id INTEGER);\n"}
+    )
     refused(app, name, code=6)
     assert not app.db.exists("other")
 
@@ -183,7 +259,9 @@ def test_unreadable_file(sqlite_app):
     sqlite_app.migrations(GOOD)
     (sqlite_app.dir / "migrations/002_b.sql").chmod(0)
     # Root reads everything, unless the capability is taken away.
-    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+    prefix = (
+        ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+    )
     refused(sqlite_app, "002_b.sql", prefix=prefix)
 
 
@@ -203,8 +281,10 @@ def test_empty_directory_without_a_history(sqlite_app):
 
 # -- servers --------------------------------------------------------------------------------------
 
+
 def test_standby(root, postgres_server, postgres_app):
     from support.servers import Standby
+
     postgres_app.migrations(GOOD)
     standby = Standby(postgres_server, root / "standby")
     try:
@@ -215,8 +295,10 @@ def test_standby(root, postgres_server, postgres_app):
             postgres_app.run(*words, env={"DATABASE_URL": url})
         postgres_app.run("migrate")
         # The replica has what the primary has, a little later.
-        net.until(lambda: postgres_app.status(env={"DATABASE_URL": url})["state"] == "current",
-                  what="replication")
+        net.until(
+            lambda: postgres_app.status(env={"DATABASE_URL": url})["state"] == "current",
+            what="replication",
+        )
         # Nothing pending: an image that starts beside a standby may serve.
         postgres_app.run("run", "--", "true", env={"DATABASE_URL": url}, expect=None)
     finally:
@@ -243,10 +325,15 @@ def test_read_only_mysql(mysql_server, mysql_app):
     mysql_app.run("migrate")
 
 
-@pytest.mark.parametrize("expect, accepted", [
-    ("{engine: postgres}", True), ("{engine: postgres, version: 15}", True),
-    ("{engine: mysql}", False), ("{engine: postgres, version: 9.6}", False),
-])
+@pytest.mark.parametrize(
+    "expect, accepted",
+    [
+        ("{engine: postgres}", True),
+        ("{engine: postgres, version: 15}", True),
+        ("{engine: mysql}", False),
+        ("{engine: postgres, version: 9.6}", False),
+    ],
+)
 def test_expected_engine_and_version(postgres_app, expect, accepted):
     postgres_app.migrations(GOOD)
     postgres_app.write("lockstep.yaml", f"expect: {expect}\n")
@@ -257,6 +344,7 @@ def test_expected_engine_and_version(postgres_app, expect, accepted):
 
 
 # -- a table of that name that is somebody else's ---------------------------------------------------
+
 
 def test_foreign_table_of_another_shape(app):
     app.db.execute("CREATE TABLE schema_migrations (filename VARCHAR(100) PRIMARY KEY)")
@@ -269,7 +357,9 @@ def test_foreign_table_of_another_shape(app):
 
 def test_table_of_rails(postgres_app):
     postgres_app.db.execute("CREATE TABLE schema_migrations (version varchar PRIMARY KEY)")
-    postgres_app.db.execute("CREATE TABLE ar_internal_metadata (key varchar PRIMARY KEY, value varchar)")
+    postgres_app.db.execute(
+        "CREATE TABLE ar_internal_metadata (key varchar PRIMARY KEY, value varchar)"
+    )
     postgres_app.migrations(formats.dbmate(formats.users()))
     result = postgres_app.run("migrate", expect=None)
     assert result.exit in (2, 6), result
@@ -277,17 +367,25 @@ def test_table_of_rails(postgres_app):
 
 def test_options_of_the_url_that_nobody_knows(postgres_app):
     postgres_app.migrations(GOOD)
-    result = refused(postgres_app, "frobnicate",
-                     env={"DATABASE_URL": postgres_app.db.url + "?frobnicate=1"})
+    result = refused(
+        postgres_app, "frobnicate", env={"DATABASE_URL": postgres_app.db.url + "?frobnicate=1"}
+    )
     assert "p%40ss" not in result.err
 
 
-@pytest.mark.parametrize("url", ["postgres://app:{pw}@127.0.0.1:notaport/x",
-                                 "postgres://app:{pw}@[::1/x", "postgress://app:{pw}@h/x",
-                                 "postgres://app:{pw}@h/x?sslmode=perhaps"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://app:{pw}@127.0.0.1:notaport/x",
+        "postgres://app:{pw}@[::1/x",
+        "postgress://app:{pw}@h/x",
+        "postgres://app:{pw}@h/x?sslmode=perhaps",
+    ],
+)
 def test_malformed_url_is_not_echoed(sqlite_app, url):
     """The password is in no message, whatever is wrong with the URL."""
     from support.servers import APP_PASSWORD
+
     sqlite_app.migrations(GOOD)
     for password in ("p%40ss%3Aw%2Frd%25%231%20%26%27%22x", APP_PASSWORD):
         sqlite_app.run("migrate", env={"DATABASE_URL": url.format(pw=password)}, expect=2)

@@ -23,11 +23,14 @@ def plain(app, count=3):
 def program_runs(running, name):
     """The process has become `name`."""
     comm = pathlib.Path(f"/proc/{running.pid}/comm")
-    net.until(lambda: running.alive() and comm.read_text(encoding="ascii").strip() == name,
-              what=f"becoming {name}")
+    net.until(
+        lambda: running.alive() and comm.read_text(encoding="ascii").strip() == name,
+        what=f"becoming {name}",
+    )
 
 
 # -- becoming the program -------------------------------------------------------------------------
+
 
 @pytest.mark.asan
 def test_same_process(app):
@@ -54,11 +57,22 @@ def test_arguments_are_untouched(sqlite_app):
 def test_environment(postgres_app):
     plain(postgres_app)
     url = postgres_app.db.url
-    script = ("echo ${LOCKSTEP_DATABASE_URL-gone} ${LOCKSTEP_DATABASE_URL_FILE-gone}"
-              " ${DATABASE_URL:-gone} ${OTHER-gone}")
-    result = postgres_app.run("run", "--", "sh", "-c", script, env={
-        "LOCKSTEP_DATABASE_URL": url, "DATABASE_URL": "postgres://weak@nowhere.example/x",
-        "OTHER": "kept"})
+    script = (
+        "echo ${LOCKSTEP_DATABASE_URL-gone} ${LOCKSTEP_DATABASE_URL_FILE-gone}"
+        " ${DATABASE_URL:-gone} ${OTHER-gone}"
+    )
+    result = postgres_app.run(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        script,
+        env={
+            "LOCKSTEP_DATABASE_URL": url,
+            "DATABASE_URL": "postgres://weak@nowhere.example/x",
+            "OTHER": "kept",
+        },
+    )
     assert result.out == "gone gone postgres://weak@nowhere.example/x kept\n"
     assert result.applied() == 3
 
@@ -66,8 +80,12 @@ def test_environment(postgres_app):
 def test_nothing_is_inherited(app):
     """Open files, blocked and ignored signals, process group, name: as without lockstep."""
     plain(app)
-    look = ["sh", "-c", "ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status;"
-            " cut -d' ' -f5 /proc/$$/stat | grep -cx $$; umask; ulimit -a"]
+    look = [
+        "sh",
+        "-c",
+        "ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status;"
+        " cut -d' ' -f5 /proc/$$/stat | grep -cx $$; umask; ulimit -a",
+    ]
     with_lockstep = app.run("run", "--", *look).out
     without = app.run(*look[1:], binary=look[0]).out
     assert with_lockstep == without
@@ -123,10 +141,17 @@ def test_failure_stops(app):
 
 # -- whether to migrate ---------------------------------------------------------------------------
 
-@pytest.mark.parametrize("words, env", [
-    (("--no-migrate",), {}), (("--migrate=false",), {}), ((), {"LOCKSTEP_MIGRATE": "off"}),
-    ((), {"AUTO_MIGRATE": "false"}), ((), {"DJANGO_APPLY_MIGRATIONS": "0"}),
-])
+
+@pytest.mark.parametrize(
+    "words, env",
+    [
+        (("--no-migrate",), {}),
+        (("--migrate=false",), {}),
+        ((), {"LOCKSTEP_MIGRATE": "off"}),
+        ((), {"AUTO_MIGRATE": "false"}),
+        ((), {"DJANGO_APPLY_MIGRATIONS": "0"}),
+    ],
+)
 def test_not_migrating(sqlite_app, words, env):
     plain(sqlite_app)
     result = sqlite_app.run("run", *words, "--", "echo", "served", env=env)
@@ -138,18 +163,24 @@ def test_strength_of_compatibility_variables(sqlite_app):
     plain(sqlite_app, 1)
     assert sqlite_app.run("run", "--", "true", env={"AUTO_MIGRATE": ""}).applied() == 1
     plain(sqlite_app, 2)
-    result = sqlite_app.run("run", "--", "true",
-                            env={"AUTO_MIGRATE": "false", "LOCKSTEP_MIGRATE": "true"})
+    result = sqlite_app.run(
+        "run", "--", "true", env={"AUTO_MIGRATE": "false", "LOCKSTEP_MIGRATE": "true"}
+    )
     assert result.applied() == 1
     plain(sqlite_app, 3)
     result = sqlite_app.run("run", "--migrate", "--", "true", env={"LOCKSTEP_MIGRATE": "false"})
     assert result.applied() == 1
 
 
-@pytest.mark.parametrize("program, migrates", [
-    (("echo", "web"), True), (("sh", "-c", "true"), False), (("sleep", "0"), False),
-    (("env", "echo"), True),
-])
+@pytest.mark.parametrize(
+    "program, migrates",
+    [
+        (("echo", "web"), True),
+        (("sh", "-c", "true"), False),
+        (("sleep", "0"), False),
+        (("env", "echo"), True),
+    ],
+)
 def test_only(sqlite_app, program, migrates):
     plain(sqlite_app)
     result = sqlite_app.run("run", "--only", "ech?", "--only", "gunicorn*", "--", *program)
@@ -167,29 +198,32 @@ def test_only_from_variable_and_file(sqlite_app):
 
 def test_on_failure_continue(app):
     app.migrations({"001_broken.sql": scenes.broken(app.db.engine)})
-    result = app.run("run", "--on-failure", "continue", "--", "sh", "-c", "echo served; exit 9", expect=9)
+    result = app.run(
+        "run", "--on-failure", "continue", "--", "sh", "-c", "echo served; exit 9", expect=9
+    )
     assert result.out == "served\n" and "Migration failed" in result.err
 
 
 def test_on_failure_continue_covers_all_codes(postgres_app):
     plain(postgres_app)
     served = ("--on-failure", "continue", "--", "echo", "served")
-    env = {"LOCKSTEP_WAIT": "300ms", "DATABASE_URL":
-           f"postgres://u@127.0.0.1:{net.free_port()}/x"}
-    assert postgres_app.run("run", *served, env=env).out == "served\n"          # 4
+    env = {"LOCKSTEP_WAIT": "300ms", "DATABASE_URL": f"postgres://u@127.0.0.1:{net.free_port()}/x"}
+    assert postgres_app.run("run", *served, env=env).out == "served\n"  # 4
     postgres_app.migrations({"004_x.sql": "CREATE TALBE x ();\n"})
-    assert postgres_app.run("run", *served).out == "served\n"                   # 2
+    assert postgres_app.run("run", *served).out == "served\n"  # 2
     postgres_app.remove("migrations/004_x.sql")
     postgres_app.run("migrate")
     postgres_app.write("migrations/001_create_person.sql", "CREATE TABLE person ();\n")
-    assert postgres_app.run("run", *served).out == "served\n"                   # 6
+    assert postgres_app.run("run", *served).out == "served\n"  # 6
 
 
 def test_auto_migrate_continues(sqlite_app):
     sqlite_app.migrations({"001_broken.sql": scenes.broken("sqlite")})
     run = ("run", "--", "echo", "served")
     assert sqlite_app.run(*run, env={"AUTO_MIGRATE": "true"}).out == "served\n"
-    sqlite_app.run(*run, env={"AUTO_MIGRATE": "true", "AUTO_MIGRATE_FAIL_ON_ERROR": "true"}, expect=1)
+    sqlite_app.run(
+        *run, env={"AUTO_MIGRATE": "true", "AUTO_MIGRATE_FAIL_ON_ERROR": "true"}, expect=1
+    )
     sqlite_app.run(*run, env={"AUTO_MIGRATE_FAIL_ON_ERROR": "true"}, expect=1)
     result = sqlite_app.run(*run, env={"AUTO_MIGRATE_FAIL_ON_ERROR": "false"})
     assert result.out == "served\n"
@@ -198,6 +232,7 @@ def test_auto_migrate_continues(sqlite_app):
 
 
 # -- no second start by mistake -------------------------------------------------------------------
+
 
 @pytest.mark.asan
 def test_program_is_lockstep(app):
@@ -210,8 +245,14 @@ def test_program_is_lockstep(app):
 def test_program_is_lockstep_with_its_own_url(postgres_app):
     plain(postgres_app)
     url = postgres_app.db.url
-    result = postgres_app.run("run", "--", "lockstep", "migrate", env={"LOCKSTEP_DATABASE_URL": url},
-                              without=["DATABASE_URL"])
+    result = postgres_app.run(
+        "run",
+        "--",
+        "lockstep",
+        "migrate",
+        env={"LOCKSTEP_DATABASE_URL": url},
+        without=["DATABASE_URL"],
+    )
     assert result.applied() == 3
 
 
@@ -219,8 +260,9 @@ def test_release_command(app):
     plain(app)
     result = app.run("run", "--", "lockstep", "migrate", env={"RELEASE_COMMAND": "1"})
     assert result.applied() == 3
-    result = app.run("run", "--", "sh", "-c", "echo release; exit 3", env={"RELEASE_COMMAND": "1"},
-                     expect=3)
+    result = app.run(
+        "run", "--", "sh", "-c", "echo release; exit 3", env={"RELEASE_COMMAND": "1"}, expect=3
+    )
     assert result.out == "release\n"
 
 
@@ -233,11 +275,15 @@ def test_run_inside_run(app):
 
 # -- signals while it migrates --------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_while_migrating(app, number):
-    app.migrations({"001_tally.sql": "CREATE TABLE tally (step INTEGER);\n",
-                    "002_slow.sql": "INSERT INTO tally VALUES (1);\n"
-                    + scenes.slow(app.db.engine, 20)})
+    app.migrations(
+        {
+            "001_tally.sql": "CREATE TABLE tally (step INTEGER);\n",
+            "002_slow.sql": "INSERT INTO tally VALUES (1);\n" + scenes.slow(app.db.engine, 20),
+        }
+    )
     running = app.start("run", "--", "echo", "served")
     # On SQLite the first file may share its commit with the second; its start is on the log alone.
     if app.db.engine == "sqlite":
@@ -258,7 +304,9 @@ def test_signal_while_migrating(app, number):
 
 
 def busy(app):
-    return any("pg_sleep" in (row[-1] or "") or "SLEEP" in (row[-1] or "") for row in app.db.sessions())
+    return any(
+        "pg_sleep" in (row[-1] or "") or "SLEEP" in (row[-1] or "") for row in app.db.sessions()
+    )
 
 
 def test_signal_while_waiting_for_the_lock(app):
@@ -306,14 +354,22 @@ def test_as_pid_1_signal_while_migrating(postgres_app):
 @ROOT_ONLY
 def test_read_only_file_system_and_no_variables(postgres_app):
     plain(postgres_app)
-    prefix = ("unshare", "--mount", "sh", "-c",
-              'mount -o remount,ro,bind / && cd "$PWD" && exec "$@"', "sh")
-    result = postgres_app.run("run", "--", "/bin/echo", "served", prefix=prefix,
-                              without=["HOME", "PATH", "TMPDIR"])
+    prefix = (
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -o remount,ro,bind / && cd "$PWD" && exec "$@"',
+        "sh",
+    )
+    result = postgres_app.run(
+        "run", "--", "/bin/echo", "served", prefix=prefix, without=["HOME", "PATH", "TMPDIR"]
+    )
     assert result.out == "served\n" and result.applied() == 3
 
 
 # -- probes and notices ---------------------------------------------------------------------------
+
 
 def ask(port, path):
     try:
@@ -329,8 +385,18 @@ def test_health(app):
     plain(app, 1)
     app.migrations({"002_slow.sql": scenes.slow(app.db.engine, 4)})
     port = net.free_port()
-    running = app.start("run", "--health", f"127.0.0.1:{port}", "--",
-                        "/usr/bin/python3", "-m", "http.server", port, "--bind", "127.0.0.1")
+    running = app.start(
+        "run",
+        "--health",
+        f"127.0.0.1:{port}",
+        "--",
+        "/usr/bin/python3",
+        "-m",
+        "http.server",
+        port,
+        "--bind",
+        "127.0.0.1",
+    )
     assert net.until(lambda: ask(port, "/healthz")[0], what="the probe's answer") == 200
     code, body = ask(port, "/ready")
     assert code == 503, (code, body)
@@ -345,10 +411,15 @@ def test_notify(app, receiver):
     plain(app)
     app.run("migrate", "--notify", receiver.url("/hook?token=tok-1234567"))
     app.migrations({"004_broken.sql": scenes.broken(app.db.engine)})
-    result = app.run("migrate", expect=1, env={"LOCKSTEP_NOTIFY": receiver.url("/hook?token=tok-1234567")})
+    result = app.run(
+        "migrate", expect=1, env={"LOCKSTEP_NOTIFY": receiver.url("/hook?token=tok-1234567")}
+    )
     assert "tok-1234567" not in result.err
-    messages = [json.loads(body)["message"] for path, kind, body in receiver.got
-                if kind == "application/json"]
+    messages = [
+        json.loads(body)["message"]
+        for path, kind, body in receiver.got
+        if kind == "application/json"
+    ]
     assert len(messages) == len(receiver.got)
     assert any(m.startswith("Migration finished") for m in messages), messages
     assert any(m.startswith("Migration failed") for m in messages), messages
@@ -366,6 +437,7 @@ class Receiver:
 
     def __init__(self):
         import http.server
+
         got = self.got = []
 
         class Handler(http.server.BaseHTTPRequestHandler):

@@ -18,11 +18,11 @@
 #include "migrate/source.h"
 
 typedef struct Fixture {
-    Arena        *arena;
-    char          dir[64];
+    Arena *arena;
+    char dir[64];
     SourceOptions options;
-    Source        source;
-    Error         err;
+    Source source;
+    Error err;
 } Fixture;
 
 static inline int
@@ -145,8 +145,8 @@ load_refused(Fixture *f, size_t i, const char *word)
     assert_true(i < f->source.migrations.n);
     Migration before = f->source.migrations.p[i];
     f->err = ERROR_INIT;
-    bool ok = migration_load(f->arena, &f->source, &f->source.migrations.p[i], &f->options,
-                             &f->err);
+    bool ok =
+        migration_load(f->arena, &f->source, &f->source.migrations.p[i], &f->options, &f->err);
     refused(f, ok, word);
     assert_memory_equal(&before, &f->source.migrations.p[i], sizeof(before));
 }

@@ -196,11 +196,9 @@ test_names_that_look_special(void **state)
 static void
 test_parameters(void **state)
 {
-    static const char *const wrong[][2] = {{"foreign_keys", "perhaps"},
-                                           {"busy_timeout", "-1"},
-                                           {"busy_timeout", "5s"},
-                                           {"journal_mode", "fast"},
-                                           {"mode", "x"}};
+    static const char *const wrong[][2] = {
+        {"foreign_keys", "perhaps"}, {"busy_timeout", "-1"}, {"busy_timeout", "5s"},
+        {"journal_mode", "fast"},    {"mode", "x"},          {"cache", "shared"}};
     Fixture *f = *state;
     DbUrl url = url_of(f->path);
     Db *db = NULL;

@@ -5,6 +5,7 @@
 
 #include "core/hash.h"
 #include "migrate/formats.h"
+
 #include "core/banned.h"
 
 /* ---- versions ---- */
@@ -96,12 +97,30 @@ broken_sql_has_a_position(void **state)
     put(f, "1_a.sql", "-- migrate:up\nselect 1;\n  selec 2;\n-- migrate:down\n");
     scan_ok(f, NULL);
     f->err = ERROR_INIT;
-    assert_false(migration_load(f->arena, &f->source, &f->source.migrations.p[0], &f->options,
-                                &f->err));
+    assert_false(
+        migration_load(f->arena, &f->source, &f->source.migrations.p[0], &f->options, &f->err));
     assert_int_equal(f->err.code, ERROR_USAGE);
     assert_int_equal(f->err.line, 3);
     assert_int_equal(f->err.column, 3);
     assert_non_null(strstr(f->err.file, "1_a.sql"));
+}
+
+static void
+broken_downs_stop_rollbacks_only(void **state)
+{
+    Fixture *f = *state;
+    put(f, "1_a.sql", "select 1;");
+    put(f, "1_a.down.sql", "select 1 alter table x;\nselect 'open");
+    scan_ok(f, NULL);
+    Migration *m = load_ok(f, 0);
+    assert_int_equal(m->down.statements.n, 1);
+    assert_str(statement(&m->down, 0), "select 1 alter table x;\nselect 'open");
+    f->options.undo = true;
+    scan_ok(f, NULL);
+    f->err = ERROR_INIT;
+    assert_false(
+        migration_load(f->arena, &f->source, &f->source.migrations.p[0], &f->options, &f->err));
+    assert_non_null(strstr(f->err.file, "1_a.down.sql"));
 }
 
 static void
@@ -111,8 +130,8 @@ checksums_are_blind_to_line_ends(void **state)
     char *lf = load_text(f, NULL, "1_a.sql", "select 1;\nselect 2;\n")->checksum;
     assert_string_equal(lf, hash_hex(f->arena, HASH_SHA256, STR("select 1;\nselect 2;\n")));
     assert_string_equal(load_text(f, NULL, "1_a.sql", "select 1;\r\nselect 2;\r\n")->checksum, lf);
-    assert_string_equal(load_text(f, NULL, "1_a.sql", "\xef\xbb\xbfselect 1;\nselect 2;\n")->checksum,
-                        lf);
+    assert_string_equal(
+        load_text(f, NULL, "1_a.sql", "\xef\xbb\xbfselect 1;\nselect 2;\n")->checksum, lf);
     assert_string_not_equal(load_text(f, NULL, "1_a.sql", "select 1;\nselect 3;\n")->checksum, lf);
     scan_ok(f, NULL);
     Migration *m = &f->source.migrations.p[0];
@@ -229,12 +248,13 @@ goose_refusals(void **state)
         text_refused(f, "goose", "1_a.sql", cases[i][0], cases[i][1]);
     /* Cut at the `;` in the body, as goose does; here before the database sees it. */
     clear(f);
-    put(f, "1_a.sql", "-- +goose Up\nCREATE FUNCTION f() RETURNS void AS $$\nBEGIN\n  PERFORM 1;\n"
-                      "END $$ LANGUAGE plpgsql;\n");
+    put(f, "1_a.sql",
+        "-- +goose Up\nCREATE FUNCTION f() RETURNS void AS $$\nBEGIN\n  PERFORM 1;\n"
+        "END $$ LANGUAGE plpgsql;\n");
     scan_ok(f, NULL);
     f->err = ERROR_INIT;
-    assert_false(migration_load(f->arena, &f->source, &f->source.migrations.p[0], &f->options,
-                                &f->err));
+    assert_false(
+        migration_load(f->arena, &f->source, &f->source.migrations.p[0], &f->options, &f->err));
     assert_int_equal(f->err.code, ERROR_USAGE);
 }
 
@@ -258,16 +278,18 @@ goose_envsub(void **state)
         {"select '$$5 \\$6 $7';", "select '$5 $6 $7'"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        char *text = str_printf(f->arena, "-- +goose Up\n-- +goose ENVSUB ON\n%s\n"
-                                          "-- +goose ENVSUB OFF\nselect '$WHO';\n", cases[i][0]);
+        char *text = str_printf(f->arena,
+                                "-- +goose Up\n-- +goose ENVSUB ON\n%s\n"
+                                "-- +goose ENVSUB OFF\nselect '$WHO';\n",
+                                cases[i][0]);
         Migration *m = load_text(f, NULL, "1_a.sql", text);
         assert_int_equal(m->up.statements.n, 2);
         assert_str(statement(&m->up, 0), cases[i][1]);
         assert_int_equal(m->up.statements.p[0].line, 3);
         assert_str(statement(&m->up, 1), "select '$WHO'");
     }
-    text_refused(f, NULL, "1_a.sql", "-- +goose ENVSUB ON\n-- +goose Up\nselect '${NONE?say it}';\n",
-                 "say it");
+    text_refused(f, NULL, "1_a.sql",
+                 "-- +goose ENVSUB ON\n-- +goose Up\nselect '${NONE?say it}';\n", "say it");
     assert_int_equal(f->err.line, 3);
     text_refused(f, NULL, "1_a.sql", "-- +goose ENVSUB ON\n-- +goose Up\nselect '${A:1:2}';\n",
                  "not understood");
@@ -292,7 +314,8 @@ tern_files(void **state)
     text_refused(f, "tern", "1_a.sql", "select 1;\nselect {{ if .x }}1{{ end }};", "template");
     assert_int_equal(f->err.line, 2);
     text_refused(f, "tern", "1_a.sql", "select '{{ .prefix | upper }}';", "template");
-    text_refused(f, "tern", "1_a.sql", "\n---- create above / drop below ----\nselect 1;", "no SQL");
+    text_refused(f, "tern", "1_a.sql", "\n---- create above / drop below ----\nselect 1;",
+                 "no SQL");
 }
 
 /* ---- flyway ---- */
@@ -304,7 +327,7 @@ flyway_checksum_is_one(void **state)
     uint32_t crc = hash_crc32(0, STR("select 1;select 2;"));
     const char *want = str_printf(f->arena, "%d", (int32_t)crc);
     static const char *const same[] = {
-        "select 1;\nselect 2;",   "select 1;\nselect 2;\n", "select 1;\r\nselect 2;\r\n",
+        "select 1;\nselect 2;",   "select 1;\nselect 2;\n",           "select 1;\r\nselect 2;\r\n",
         "select 1;\rselect 2;\r", "\xef\xbb\xbfselect 1;\nselect 2;",
     };
     for (size_t i = 0; i < COUNT_OF(same); i++)
@@ -399,6 +422,7 @@ main(void)
         TEST(plain_files),
         TEST(text_must_be_clean),
         TEST(broken_sql_has_a_position),
+        TEST(broken_downs_stop_rollbacks_only),
         TEST(checksums_are_blind_to_line_ends),
         TEST(dbmate_files),
         TEST(dbmate_refusals),

@@ -10,15 +10,16 @@
 #include <cmocka.h>
 
 #include "migrate/plan.h"
+
 #include "core/banned.h"
 
 typedef struct Bench {
-    Arena     *arena;
-    Source     source;
-    Ledger     ledger;
-    Plan       plan;
+    Arena *arena;
+    Source source;
+    Ledger ledger;
+    Plan plan;
     PlanPolicy policy;
-    Error      err;
+    Error err;
 } Bench;
 
 static int
@@ -44,7 +45,9 @@ begin(Bench *b, FormatId format)
 {
     Arena *arena = b->arena;
     *b = (Bench){.arena = arena, .err = ERROR_INIT};
-    b->source = (Source){.format = format, .format_name = format_name(format), .dir = str_dup(arena, STR("db")),
+    b->source = (Source){.format = format,
+                         .format_name = format_name(format),
+                         .dir = str_dup(arena, STR("db")),
                          .empty = true};
     b->ledger.spec.format = format;
     b->ledger.table = STR("version_table");

@@ -283,6 +283,8 @@ plain_versions_are_numbers_of_any_length(void **state)
     put(f, "1_a.sql", "");
     put(f, "2_b.down.sql", "");
     scan_refused(f, NULL, "2_b.down.sql");
+    assert_int_equal(unlink(fs_join(f->arena, f->dir, "1_a.sql")), 0);
+    scan_refused(f, NULL, "2_b.down.sql");
 }
 
 static void
@@ -400,9 +402,8 @@ flyway_names(void **state)
     assert_string_equal(f->source.migrations.p[4].name, "aa bb");
     assert_string_equal(f->source.migrations.p[4].script, "sub/R__aa bb.sql");
     static const char *const refusals[] = {
-        "beforeMigrate.sql", "afterMigrate__x.sql", "B3__base.sql", "V4__x.java",
-        "V5_x.sql",          "v6__x.sql",           "helper.sql",   "V7__.sql",
-        "sub/V8.x.sql",
+        "beforeMigrate.sql", "afterMigrate__x.sql", "B3__base.sql", "V4__x.java",   "V5_x.sql",
+        "v6__x.sql",         "helper.sql",          "V7__.sql",     "sub/V8.x.sql",
     };
     for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         put(f, refusals[i], "");
@@ -517,7 +518,7 @@ plain_new_is_a_time_and_keeps_pairs(void **state)
 static SqlDialect
 dialect_of(const char *name)
 {
-    return strcmp(name, "mysql") == 0 ? SQL_MYSQL
+    return strcmp(name, "mysql") == 0    ? SQL_MYSQL
            : strcmp(name, "sqlite") == 0 ? SQL_SQLITE
                                          : SQL_POSTGRES;
 }

@@ -48,8 +48,10 @@ class Result:
         return self.err.count("Migration applied")
 
     def __repr__(self):
-        return (f"\n$ lockstep {' '.join(map(str, self.args))}\nexit {self.exit} after "
-                f"{self.seconds:.2f} s\n--- stdout\n{self.out}\n--- stderr\n{self.err}\n---")
+        return (
+            f"\n$ lockstep {' '.join(map(str, self.args))}\nexit {self.exit} after "
+            f"{self.seconds:.2f} s\n--- stdout\n{self.out}\n--- stderr\n{self.err}\n---"
+        )
 
 
 class Running:
@@ -82,8 +84,9 @@ class Running:
                 raise AssertionError(f"still running after {timeout} s: {result}") from None
             finally:
                 self.owner.sampler.forget(self.process.pid)
-            self.result = Result(self.args, self.process.returncode, out, err,
-                                 time.monotonic() - self.began)
+            self.result = Result(
+                self.args, self.process.returncode, out, err, time.monotonic() - self.began
+            )
             self.owner.check(self.result)
         if expect is not None:
             assert self.result.exit == expect, f"expected exit {expect}: {self.result}"
@@ -102,8 +105,11 @@ class Lockstep:
         for path in (self.dir, self.home, self.tmp, self.bin):
             path.mkdir(parents=True, exist_ok=True)
         (self.bin / "lockstep").symlink_to(BINARY)
-        self.env = {"PATH": f"{self.bin}:{SYSTEM_PATH}", "HOME": str(self.home),
-                    "TMPDIR": str(self.tmp)}
+        self.env = {
+            "PATH": f"{self.bin}:{SYSTEM_PATH}",
+            "HOME": str(self.home),
+            "TMPDIR": str(self.tmp),
+        }
         self.env.update({name: os.environ[name] for name in PASSED_ON if name in os.environ})
         self.db = None
         self.secret_files = set()
@@ -138,8 +144,9 @@ class Lockstep:
 
     # -- running --------------------------------------------------------------------------------
 
-    def start(self, *args, env=None, without=(), cwd=None, fault=None, stdin=None, prefix=(),
-              binary=None):
+    def start(
+        self, *args, env=None, without=(), cwd=None, fault=None, stdin=None, prefix=(), binary=None
+    ):
         full = {**self.env, **(env or {})}
         for name in without:
             full.pop(name, None)
@@ -148,9 +155,14 @@ class Lockstep:
         words = [*map(str, prefix), str(binary or BINARY), *map(str, args)]
         # pylint: disable=consider-using-with
         process = subprocess.Popen(
-            words, cwd=cwd or self.dir, env=full, start_new_session=True,
+            words,
+            cwd=cwd or self.dir,
+            env=full,
+            start_new_session=True,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self.sampler.watch(process.pid)
         running = Running(self, args, process)
         self.started.append(running)

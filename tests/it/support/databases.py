@@ -10,8 +10,14 @@ import psycopg2
 import pymysql
 
 LOCKSTEP_TABLES = ("lockstep_migrations", "lockstep_runs", "lockstep_lease")
-VERSION_TABLES = ("schema_migrations", "goose_db_version", "flyway_schema_history",
-                  "__diesel_schema_migrations", "_sqlx_migrations", "schema_version")
+VERSION_TABLES = (
+    "schema_migrations",
+    "goose_db_version",
+    "flyway_schema_history",
+    "__diesel_schema_migrations",
+    "_sqlx_migrations",
+    "schema_version",
+)
 BOOKKEEPING = LOCKSTEP_TABLES + VERSION_TABLES
 _numbers = itertools.count(1)
 
@@ -51,8 +57,10 @@ class Database:
 
     def contents(self, tables=None):
         """{table: sorted rows} of what is not bookkeeping."""
-        return {table: sorted(self.rows(f"SELECT * FROM {self.quoted(table)}"), key=repr)
-                for table in (tables or self.own_tables())}
+        return {
+            table: sorted(self.rows(f"SELECT * FROM {self.quoted(table)}"), key=repr)
+            for table in (tables or self.own_tables())
+        }
 
     def state(self):
         return self.shape(), self.contents()
@@ -67,8 +75,10 @@ class Database:
 
     def outcomes(self):
         """Outcomes of all runs, oldest first."""
-        return [row[0] for row in
-                self.rows("SELECT outcome FROM lockstep_runs ORDER BY started_at, run_id")]
+        return [
+            row[0]
+            for row in self.rows("SELECT outcome FROM lockstep_runs ORDER BY started_at, run_id")
+        ]
 
     def drop(self):
         raise NotImplementedError
@@ -99,20 +109,32 @@ class Sqlite(Database):
     def tables(self):
         if not self.path.exists():
             return []
-        return sorted(row[0] for row in self.rows(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"))
+        return sorted(
+            row[0]
+            for row in self.rows(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+        )
 
     def columns(self, table):
         return [row[1] for row in self.rows(f"PRAGMA table_info({self.quoted(table)})")]
 
     def shape(self):
-        return sorted(row for row in self.rows(
-            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
-            if row[2] not in BOOKKEEPING)
+        return sorted(
+            row
+            for row in self.rows(
+                "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+            )
+            if row[2] not in BOOKKEEPING
+        )
 
     def dump(self):
-        done = subprocess.run(["sqlite3", "-readonly", self.path, ".schema"], check=True,
-                              stdout=subprocess.PIPE, timeout=60)
+        done = subprocess.run(
+            ["sqlite3", "-readonly", self.path, ".schema"],
+            check=True,
+            stdout=subprocess.PIPE,
+            timeout=60,
+        )
         return done.stdout.decode()
 
     def drop(self):
@@ -154,40 +176,72 @@ class PostgresDatabase(Database):
         return self.server.connect(self.name, self.user)
 
     def tables(self):
-        return [row[0] for row in self.rows(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+        return [
+            row[0]
+            for row in self.rows(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+            )
+        ]
 
     def columns(self, table):
-        return [row[0] for row in self.rows(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
-            " ORDER BY ordinal_position", table)]
+        return [
+            row[0]
+            for row in self.rows(
+                "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
+                " ORDER BY ordinal_position",
+                table,
+            )
+        ]
 
     def shape(self):
         skip = list(BOOKKEEPING)
         return (
-            self.rows("SELECT table_name::text, column_name::text, data_type::text, is_nullable::text,"
-                      " column_default::text FROM information_schema.columns WHERE table_schema ="
-                      " 'public' AND table_name <> ALL (%s) ORDER BY 1, ordinal_position", skip),
-            self.rows("SELECT t.relname::text, pg_get_indexdef(i.indexrelid), i.indisvalid"
-                      " FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid"
-                      " JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = 'public'"
-                      " AND t.relname <> ALL (%s) ORDER BY 1, 2", skip),
-            self.rows("SELECT p.proname::text, p.prosrc FROM pg_proc p JOIN pg_namespace n"
-                      " ON n.oid = p.pronamespace WHERE n.nspname = 'public' ORDER BY 1, 2"),
-            self.rows("SELECT t.typname::text, e.enumlabel::text FROM pg_enum e JOIN pg_type t"
-                      " ON t.oid = e.enumtypid ORDER BY 1, e.enumsortorder"))
+            self.rows(
+                "SELECT table_name::text, column_name::text, data_type::text, is_nullable::text,"
+                " column_default::text FROM information_schema.columns WHERE table_schema ="
+                " 'public' AND table_name <> ALL (%s) ORDER BY 1, ordinal_position",
+                skip,
+            ),
+            self.rows(
+                "SELECT t.relname::text, pg_get_indexdef(i.indexrelid), i.indisvalid"
+                " FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid"
+                " JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = 'public'"
+                " AND t.relname <> ALL (%s) ORDER BY 1, 2",
+                skip,
+            ),
+            self.rows(
+                "SELECT p.proname::text, p.prosrc FROM pg_proc p JOIN pg_namespace n"
+                " ON n.oid = p.pronamespace WHERE n.nspname = 'public' ORDER BY 1, 2"
+            ),
+            self.rows(
+                "SELECT t.typname::text, e.enumlabel::text FROM pg_enum e JOIN pg_type t"
+                " ON t.oid = e.enumtypid ORDER BY 1, e.enumsortorder"
+            ),
+        )
 
     def sessions(self, pattern="lockstep%"):
-        return self.rows("SELECT pid, application_name, state, query FROM pg_stat_activity"
-                         " WHERE datname = %s AND application_name LIKE %s", self.name, pattern)
+        return self.rows(
+            "SELECT pid, application_name, state, query FROM pg_stat_activity"
+            " WHERE datname = %s AND application_name LIKE %s",
+            self.name,
+            pattern,
+        )
 
     def dump(self):
-        words = [self.server.bin / "pg_dump", "--schema-only", "--no-owner",
-                 "-h", self.server.folder, "-p", self.server.port, "-U", "postgres"]
-        for table in BOOKKEEPING:
-            words += ["-T", f"*.{table}"]
-        done = subprocess.run(list(map(str, [*words, self.name])), check=True, stdout=subprocess.PIPE,
-                              timeout=120)
+        words = [
+            self.server.bin / "pg_dump",
+            "--schema-only",
+            "--no-owner",
+            "-h",
+            self.server.folder,
+            "-p",
+            self.server.port,
+            "-U",
+            "postgres",
+        ]
+        done = subprocess.run(
+            list(map(str, [*words, self.name])), check=True, stdout=subprocess.PIPE, timeout=120
+        )
         return done.stdout.decode()
 
     def drop(self):
@@ -233,39 +287,70 @@ class MysqlDatabase(Database):
                 self.execute(statement)
 
     def tables(self):
-        return [row[0] for row in self.rows(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
-            " AND table_type = 'BASE TABLE' ORDER BY 1")]
+        return [
+            row[0]
+            for row in self.rows(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+                " AND table_type = 'BASE TABLE' ORDER BY 1"
+            )
+        ]
 
     def columns(self, table):
-        return [row[0] for row in self.rows(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
-            " AND table_name = %s ORDER BY ordinal_position", table)]
+        return [
+            row[0]
+            for row in self.rows(
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+                " AND table_name = %s ORDER BY ordinal_position",
+                table,
+            )
+        ]
 
     def shape(self):
         def ours(rows):
             return [row for row in rows if row[0] not in BOOKKEEPING]
+
         return (
-            ours(self.rows("SELECT table_name, column_name, column_type, is_nullable, column_default"
-                           " FROM information_schema.columns WHERE table_schema = DATABASE()"
-                           " ORDER BY 1, ordinal_position")),
-            ours(self.rows("SELECT table_name, index_name, column_name, non_unique"
-                           " FROM information_schema.statistics WHERE table_schema = DATABASE()"
-                           " ORDER BY 1, 2, seq_in_index")),
-            ours(self.rows("SELECT routine_name, routine_definition FROM information_schema.routines"
-                           " WHERE routine_schema = DATABASE() ORDER BY 1")))
+            ours(
+                self.rows(
+                    "SELECT table_name, column_name, column_type, is_nullable, column_default"
+                    " FROM information_schema.columns WHERE table_schema = DATABASE()"
+                    " ORDER BY 1, ordinal_position"
+                )
+            ),
+            ours(
+                self.rows(
+                    "SELECT table_name, index_name, column_name, non_unique"
+                    " FROM information_schema.statistics WHERE table_schema = DATABASE()"
+                    " ORDER BY 1, 2, seq_in_index"
+                )
+            ),
+            ours(
+                self.rows(
+                    "SELECT routine_name, routine_definition FROM information_schema.routines"
+                    " WHERE routine_schema = DATABASE() ORDER BY 1"
+                )
+            ),
+        )
 
     @staticmethod
     def quoted(name):
         return f"`{name}`"
 
     def sessions(self):
-        return self.rows("SELECT id, command, info FROM information_schema.processlist"
-                         " WHERE db = DATABASE() AND user = 'app'")
+        return self.rows(
+            "SELECT id, command, info FROM information_schema.processlist"
+            " WHERE db = DATABASE() AND user = 'app'"
+        )
 
     def dump(self):
-        words = ["mariadb-dump", "--no-defaults", "--no-data", f"--socket={self.server.socket}",
-                 "--user=root"]
+        words = [
+            "mariadb-dump",
+            "--no-defaults",
+            "--no-data",
+            "--routines",
+            f"--socket={self.server.socket}",
+            "--user=root",
+        ]
         words += [f"--ignore-table={self.name}.{table}" for table in BOOKKEEPING]
         done = subprocess.run([*words, self.name], check=True, stdout=subprocess.PIPE, timeout=120)
         return done.stdout.decode()

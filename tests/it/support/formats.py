@@ -18,20 +18,30 @@ def users(engine=None):
     """Three steps that every engine takes: a table, rows, a column."""
     del engine
     return [
-        Step("1", "create_person",
-             "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(100) NOT NULL);\n",
-             "DROP TABLE person;\n"),
-        Step("2", "seed_person",
-             "INSERT INTO person (id, name) VALUES (1, 'ada; -- not a comment');\n"
-             "INSERT INTO person (id, name) VALUES (2, 'grace');\n",
-             "DELETE FROM person;\n"),
-        Step("3", "add_email",
-             "ALTER TABLE person ADD COLUMN email VARCHAR(100);\n",
-             "ALTER TABLE person DROP COLUMN email;\n"),
+        Step(
+            "1",
+            "create_person",
+            "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(100) NOT NULL);\n",
+            "DROP TABLE person;\n",
+        ),
+        Step(
+            "2",
+            "seed_person",
+            "INSERT INTO person (id, name) VALUES (1, 'ada; -- not a comment');\n"
+            "INSERT INTO person (id, name) VALUES (2, 'grace');\n",
+            "DELETE FROM person;\n",
+        ),
+        Step(
+            "3",
+            "add_email",
+            "ALTER TABLE person ADD COLUMN email VARCHAR(100);\n",
+            "ALTER TABLE person DROP COLUMN email;\n",
+        ),
     ]
 
 
 # -- files ----------------------------------------------------------------------------------------
+
 
 def plain(steps):
     files = {}
@@ -44,9 +54,13 @@ def plain(steps):
 
 
 def dbmate(steps):
-    return {f"{s.version.zfill(3)}_{s.name}.sql":
-            f"-- migrate:up{' transaction:false' if s.alone else ''}\n{s.up}\n-- migrate:down\n{s.down}"
-            for s in steps}
+    files = {}
+    for step in steps:
+        option = " transaction:false" if step.alone else ""
+        files[
+            f"{step.version.zfill(3)}_{step.name}.sql"
+        ] = f"-- migrate:up{option}\n{step.up}\n-- migrate:down\n{step.down}"
+    return files
 
 
 def golang_migrate(steps):
@@ -59,9 +73,13 @@ def golang_migrate(steps):
 
 
 def goose(steps):
-    return {f"{s.version.zfill(5)}_{s.name}.sql":
-            f"{'-- +goose NO TRANSACTION' + chr(10) if s.alone else ''}-- +goose Up\n{s.up}"
-            f"-- +goose Down\n{s.down}" for s in steps}
+    files = {}
+    for step in steps:
+        head = "-- +goose NO TRANSACTION\n" if step.alone else ""
+        files[
+            f"{step.version.zfill(5)}_{step.name}.sql"
+        ] = f"{head}-- +goose Up\n{step.up}-- +goose Down\n{step.down}"
+    return files
 
 
 def flyway(steps):
@@ -94,28 +112,57 @@ def sqlx(steps):
 
 
 def tern(steps):
-    return {f"{s.version.zfill(3)}_{s.name}.sql":
-            f"{s.up}\n---- create above / drop below ----\n\n{s.down}" for s in steps}
+    files = {}
+    for step in steps:
+        files[
+            f"{step.version.zfill(3)}_{step.name}.sql"
+        ] = f"{step.up}\n---- create above / drop below ----\n\n{step.down}"
+    return files
 
 
-WRITERS = {"plain": plain, "dbmate": dbmate, "golang-migrate": golang_migrate, "goose": goose,
-           "flyway": flyway, "diesel": diesel, "sqlx": sqlx, "tern": tern}
+WRITERS = {
+    "plain": plain,
+    "dbmate": dbmate,
+    "golang-migrate": golang_migrate,
+    "goose": goose,
+    "flyway": flyway,
+    "diesel": diesel,
+    "sqlx": sqlx,
+    "tern": tern,
+}
 ENGINES = {"tern": ("postgres",), "sqlx": ("sqlite", "postgres", "mysql")}
 # Every format on every engine that it can.
-LANES = [(fmt, engine) for fmt in WRITERS
-         for engine in ENGINES.get(fmt, ("sqlite", "postgres", "mysql"))]
+LANES = [
+    (fmt, engine) for fmt in WRITERS for engine in ENGINES.get(fmt, ("sqlite", "postgres", "mysql"))
+]
 # Formats that the files alone do not tell.
 NAMED = {"sqlx"}
-TABLES = {"plain": "lockstep_migrations", "dbmate": "schema_migrations",
-          "golang-migrate": "schema_migrations", "goose": "goose_db_version",
-          "flyway": "flyway_schema_history", "diesel": "__diesel_schema_migrations",
-          "sqlx": "_sqlx_migrations", "tern": "schema_version"}
+TABLES = {
+    "plain": "lockstep_migrations",
+    "dbmate": "schema_migrations",
+    "golang-migrate": "schema_migrations",
+    "goose": "goose_db_version",
+    "flyway": "flyway_schema_history",
+    "diesel": "__diesel_schema_migrations",
+    "sqlx": "_sqlx_migrations",
+    "tern": "schema_version",
+}
 COLUMNS = {
     "dbmate": ["version"],
     "golang-migrate": ["version", "dirty"],
     "goose": ["id", "version_id", "is_applied", "tstamp"],
-    "flyway": ["installed_rank", "version", "description", "type", "script", "checksum",
-               "installed_by", "installed_on", "execution_time", "success"],
+    "flyway": [
+        "installed_rank",
+        "version",
+        "description",
+        "type",
+        "script",
+        "checksum",
+        "installed_by",
+        "installed_on",
+        "execution_time",
+        "success",
+    ],
     "diesel": ["version", "run_on"],
     "sqlx": ["version", "description", "installed_on", "success", "checksum", "execution_time"],
     "tern": ["version"],
@@ -123,6 +170,7 @@ COLUMNS = {
 
 
 # -- what the tool would record -------------------------------------------------------------------
+
 
 def flyway_checksum(text):
     """CRC32 of the lines without their ends, no byte order mark, as a signed 32-bit number."""
@@ -146,15 +194,25 @@ def recorded(db, fmt):
     if fmt == "golang-migrate":
         return [(int(v), bool(d)) for v, d in db.rows(f"SELECT version, dirty FROM {table}")]
     if fmt == "goose":
-        return [(int(v), bool(a)) for v, a in
-                db.rows(f"SELECT version_id, is_applied FROM {table} ORDER BY id")]
+        return [
+            (int(v), bool(a))
+            for v, a in db.rows(f"SELECT version_id, is_applied FROM {table} ORDER BY id")
+        ]
     if fmt == "flyway":
-        return [(int(r), v, d, t, s, c, bool(ok)) for r, v, d, t, s, c, ok in db.rows(
-            "SELECT installed_rank, version, description, type, script, checksum, success"
-            f" FROM {table} ORDER BY installed_rank")]
+        return [
+            (int(r), v, d, t, s, c, bool(ok))
+            for r, v, d, t, s, c, ok in db.rows(
+                "SELECT installed_rank, version, description, type, script, checksum, success"
+                f" FROM {table} ORDER BY installed_rank"
+            )
+        ]
     if fmt == "sqlx":
-        return [(int(v), d, bool(ok), bytes(c)) for v, d, ok, c in db.rows(
-            f"SELECT version, description, success, checksum FROM {table} ORDER BY version")]
+        return [
+            (int(v), d, bool(ok), bytes(c))
+            for v, d, ok, c in db.rows(
+                f"SELECT version, description, success, checksum FROM {table} ORDER BY version"
+            )
+        ]
     return db.rows(f"SELECT version FROM {table}")
 
 
@@ -169,15 +227,33 @@ def expected(fmt, steps):
     if fmt == "goose":
         return [(0, True)] + [(int(s.version), True) for s in steps]
     if fmt == "flyway":
-        return [(i + 1, s.version, s.name.replace("_", " "), "SQL", f"V{s.version}__{s.name}.sql",
-                 flyway_checksum(s.up), True) for i, s in enumerate(steps)]
+        return [
+            (
+                i + 1,
+                s.version,
+                s.name.replace("_", " "),
+                "SQL",
+                f"V{s.version}__{s.name}.sql",
+                flyway_checksum(s.up),
+                True,
+            )
+            for i, s in enumerate(steps)
+        ]
     if fmt == "diesel":
         return [(f"2024010{s.version}000000",) for s in steps]
     if fmt == "sqlx":
         files = sqlx(steps)
-        return [(int(f"2024010{s.version}000000"), s.name.replace("_", " "), True,
-                 hashlib.sha384(files[f"2024010{s.version}000000_{s.name}.up.sql"].encode()).digest())
-                for s in steps]
+        return [
+            (
+                int(f"2024010{s.version}000000"),
+                s.name.replace("_", " "),
+                True,
+                hashlib.sha384(
+                    files[f"2024010{s.version}000000_{s.name}.up.sql"].encode()
+                ).digest(),
+            )
+            for s in steps
+        ]
     return [(int(steps[-1].version) if steps else 0,)]
 
 

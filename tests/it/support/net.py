@@ -32,7 +32,7 @@ class Proxy:
     def __init__(self, port, host="127.0.0.1"):
         self.target = (host, port)
         self.delay = 0.0
-        self.holding = False   # a black hole: connections stay, nothing passes
+        self._frozen = set()  # pairs in a black hole: they stay, nothing passes
         self.cut_after = None  # bytes from the server until every connection is cut
         self.passed = 0
         self.accepted = 0
@@ -62,23 +62,25 @@ class Proxy:
         with self._lock:
             self._pairs.add(pair)
         try:
-            self._pump(client, server)
-        except OSError:
+            self._pump(pair)
+        except (OSError, ValueError):
             pass
         with self._lock:
             self._pairs.discard(pair)
+            self._frozen.discard(pair)
         client.close()
         server.close()
 
-    def _pump(self, client, server):
+    def _pump(self, pair):
+        client, server = pair
         other = {client: server, server: client}
         while not self._closed:
-            if self.holding:
+            if pair in self._frozen:
                 time.sleep(0.02)
                 continue
             ready, _, _ = select.select([client, server], [], [], 0.1)
             for side in ready:
-                if self.holding:
+                if pair in self._frozen:
                     break
                 data = side.recv(65536)
                 if not data:
@@ -114,14 +116,14 @@ class Proxy:
             for end in pair:
                 self._reset(end)
 
-    def cut_client_side(self):
-        """The client is cut off; the server notices nothing (as when a node loses its network)."""
+    def freeze(self):
+        """From now on nothing passes through the connections there are; new ones are served. Neither
+        side is told: a node that lost its network."""
         with self._lock:
-            pairs = list(self._pairs)
-        for client, _ in pairs:
-            self._reset(client)
+            self._frozen |= self._pairs
 
     def close(self):
         self._closed = True
         self._listener.close()
+        self._frozen = set()
         self.cut()

@@ -10,8 +10,10 @@ import time
 def _rounds_a_second():
     connection = sqlite3.connect(":memory:")
     began = time.monotonic()
-    connection.execute("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n <"
-                       " 1000000) SELECT count(*) FROM c").fetchall()
+    connection.execute(
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n <"
+        " 1000000) SELECT count(*) FROM c"
+    ).fetchall()
     return 1000000 / (time.monotonic() - began)
 
 
@@ -22,8 +24,10 @@ def slow(engine, seconds):
     if engine == "mysql":
         return f"DO SLEEP({seconds});\n"
     rounds = int(_rounds_a_second() * seconds)
-    return ("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < "
-            f"{rounds}) SELECT count(*) FROM c;\n")
+    return (
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < "
+        f"{rounds}) SELECT count(*) FROM c;\n"
+    )
 
 
 def broken(engine):
@@ -38,7 +42,9 @@ def counting(engine, count=4):
     for number in range(2, count + 1):
         files[f"{number:03}_step.sql"] = f"INSERT INTO tally (step, n) VALUES ({number}, 1);\n"
     if engine == "postgres":
-        files[f"{count + 1:03}_index.sql"] = "CREATE INDEX CONCURRENTLY tally_step ON tally (step);\n"
+        files[
+            f"{count + 1:03}_index.sql"
+        ] = "CREATE INDEX CONCURRENTLY tally_step ON tally (step);\n"
     return files
 
 

@@ -25,10 +25,18 @@ class Missing(Exception):
 
 
 def run(words, **more):
-    done = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False, **more)
+    done = subprocess.run(
+        list(map(str, words)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        **more,
+    )
     if done.returncode:
-        raise RuntimeError(f"{words}: exit {done.returncode}\n{done.stdout.decode(errors='replace')}")
+        raise RuntimeError(
+            f"{words}: exit {done.returncode}\n{done.stdout.decode(errors='replace')}"
+        )
     return done.stdout.decode(errors="replace")
 
 
@@ -66,15 +74,57 @@ class Certificates:
 
     def __init__(self, folder, who):
         folder.mkdir(parents=True)
-        self.ca, self.key, self.cert = folder / "ca.crt", folder / "server.key", folder / "server.crt"
+        self.ca, self.key, self.cert = (
+            folder / "ca.crt",
+            folder / "server.key",
+            folder / "server.crt",
+        )
         ca_key, request, extra = folder / "ca.key", folder / "server.csr", folder / "extra"
         extra.write_text("subjectAltName=DNS:localhost\n", encoding="ascii")
-        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        run([*new, "-x509", "-days", "30", "-subj", "/CN=lockstep tests", "-keyout", ca_key,
-             "-out", self.ca])
+        new = [
+            "openssl",
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ]
+        run(
+            [
+                *new,
+                "-x509",
+                "-days",
+                "30",
+                "-subj",
+                "/CN=lockstep tests",
+                "-keyout",
+                ca_key,
+                "-out",
+                self.ca,
+            ]
+        )
         run([*new, "-subj", "/CN=localhost", "-keyout", self.key, "-out", request])
-        run(["openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-days", "30",
-             "-CAcreateserial", "-extfile", extra, "-out", self.cert])
+        run(
+            [
+                "openssl",
+                "x509",
+                "-req",
+                "-in",
+                request,
+                "-CA",
+                self.ca,
+                "-CAkey",
+                ca_key,
+                "-days",
+                "30",
+                "-CAcreateserial",
+                "-extfile",
+                extra,
+                "-out",
+                self.cert,
+            ]
+        )
         self.key.chmod(0o600)
         for path in (folder, self.key, self.cert, self.ca):
             own(path, who)
@@ -101,8 +151,21 @@ class Postgres:
         secret = folder / "pw"
         secret.write_text(ADMIN_PASSWORD, encoding="utf-8")
         own(secret, self.who)
-        run([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-N", "--locale=C.UTF-8",
-             "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}"], **self.who)
+        run(
+            [
+                self.bin / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                "postgres",
+                "-N",
+                "--locale=C.UTF-8",
+                "--auth-local=trust",
+                "--auth-host=scram-sha-256",
+                f"--pwfile={secret}",
+            ],
+            **self.who,
+        )
         secret.unlink()
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write(
@@ -110,11 +173,16 @@ class Postgres:
                 f"unix_socket_directories = '{folder}'\nfsync = off\nmax_connections = 200\n"
                 "log_statement = all\nlog_connections = on\nlog_min_messages = warning\n"
                 "log_line_prefix = '[%p] %d '\nlogging_collector = off\n"
-                "shared_buffers = 64MB\nmax_wal_senders = 4\nwal_level = replica\n" + self.extra)
+                "shared_buffers = 64MB\nmax_wal_senders = 4\nwal_level = replica\n" + self.extra
+            )
             if tls:
                 file.write(f"ssl = on\nssl_cert_file = '{tls.cert}'\nssl_key_file = '{tls.key}'\n")
         if tls:
-            hba = (self.data / "pg_hba.conf").read_text(encoding="utf-8").replace("host  ", "hostssl  ")
+            hba = (
+                (self.data / "pg_hba.conf")
+                .read_text(encoding="utf-8")
+                .replace("host  ", "hostssl  ")
+            )
             (self.data / "pg_hba.conf").write_text(hba, encoding="utf-8")
         self.start()
         with self.admin() as cursor:
@@ -124,8 +192,13 @@ class Postgres:
         with open(self.log, "ab") as log:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(
-                [self.bin / "postgres", "-D", self.data], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, **self.who)
+                [self.bin / "postgres", "-D", self.data],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self.who,
+            )
         net.until(self.answers, what="PostgreSQL's start")
 
     def answers(self):
@@ -145,7 +218,9 @@ class Postgres:
         stop(self.process, signal.SIGQUIT)
 
     def connect(self, database="postgres", user="postgres"):
-        connection = psycopg2.connect(host=str(self.folder), port=self.port, dbname=database, user=user)
+        connection = psycopg2.connect(
+            host=str(self.folder), port=self.port, dbname=database, user=user
+        )
         connection.autocommit = True
         return connection
 
@@ -153,8 +228,11 @@ class Postgres:
         return _Cursor(self.connect(database))
 
     def url(self, database, user="app", password=None, host="127.0.0.1", port=None, query=""):
-        password = {"app": APP_PASSWORD, "postgres": ADMIN_PASSWORD}[user] if password is None \
+        password = (
+            {"app": APP_PASSWORD, "postgres": ADMIN_PASSWORD}[user]
+            if password is None
             else password
+        )
         quoted = urllib.parse.quote(password, safe="")
         return f"postgres://{user}:{quoted}@{host}:{port or self.port}/{database}{query}"
 
@@ -190,22 +268,45 @@ class Standby:
         folder.mkdir()
         own(folder, primary.who)
         data = folder / "data"
-        run([primary.bin / "pg_basebackup", "-D", data, "-R", "-X", "stream", "-c", "fast",
-             "-h", primary.folder, "-p", primary.port, "-U", "postgres"], **primary.who)
+        run(
+            [
+                primary.bin / "pg_basebackup",
+                "-D",
+                data,
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "-h",
+                primary.folder,
+                "-p",
+                primary.port,
+                "-U",
+                "postgres",
+            ],
+            **primary.who,
+        )
         data.chmod(0o700)
         with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write(f"port = {self.port}\nunix_socket_directories = '{folder}'\n")
         with open(folder / "log", "ab") as log:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(
-                [primary.bin / "postgres", "-D", data], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, **primary.who)
+                [primary.bin / "postgres", "-D", data],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **primary.who,
+            )
         net.until(self.answers, what="the standby's start")
 
     def answers(self):
         try:
-            psycopg2.connect(host=str(self.folder), port=self.port, dbname="postgres",
-                             user="postgres").close()
+            psycopg2.connect(
+                host=str(self.folder), port=self.port, dbname="postgres", user="postgres"
+            ).close()
         except psycopg2.OperationalError:
             return False
         return True
@@ -235,17 +336,28 @@ class PgBouncer:
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
             f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\n"
             f"default_pool_size = {pool_size}\nmax_client_conn = 200\nlogfile = {folder}/log\n",
-            encoding="utf-8")
+            encoding="utf-8",
+        )
         # pylint: disable=consider-using-with
         self.process = subprocess.Popen(
-            [program, config], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True, **server.who)
+            [program, config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **server.who,
+        )
         net.until(self.answers, what="pgbouncer's start")
 
     def answers(self):
         try:
-            psycopg2.connect(host="127.0.0.1", port=self.port, dbname="postgres", user="app",
-                             password=APP_PASSWORD).close()
+            psycopg2.connect(
+                host="127.0.0.1",
+                port=self.port,
+                dbname="postgres",
+                user="app",
+                password=APP_PASSWORD,
+            ).close()
         except psycopg2.OperationalError:
             return False
         return True
@@ -268,8 +380,16 @@ class MariaDB:
         self.port, self.process = net.free_port(), None
         folder.mkdir(parents=True)
         own(folder, self.who)
-        run([install, "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
-             "--auth-root-authentication-method=normal"], **self.who)
+        run(
+            [
+                install,
+                "--no-defaults",
+                f"--datadir={self.data}",
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+            ],
+            **self.who,
+        )
         self.start()
         with self.admin() as cursor:
             for host in ("localhost", "127.0.0.1", "%"):
@@ -280,18 +400,28 @@ class MariaDB:
         with open(self.log, "ab") as log:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(
-                [self.program, "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
-                 f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve",
-                 f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0",
-                 "--innodb-buffer-pool-size=64M", "--max-connections=300",
-                 "--general-log=1", f"--general-log-file={self.general}",
-                 f"--lc-messages-dir={self.messages()}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **self.who)
+                [
+                    self.program,
+                    "--no-defaults",
+                    f"--datadir={self.data}",
+                    f"--socket={self.socket}",
+                    f"--port={self.port}",
+                    "--bind-address=127.0.0.1",
+                    "--skip-name-resolve",
+                    f"--pid-file={self.folder}/pid",
+                    "--innodb-flush-log-at-trx-commit=0",
+                    "--innodb-buffer-pool-size=64M",
+                    "--max-connections=300",
+                    "--general-log=1",
+                    f"--general-log-file={self.general}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self.who,
+            )
         net.until(self.answers, timeout=60, what="MariaDB's start")
-
-    @staticmethod
-    def messages():
-        return "/usr/share/mysql"
 
     def answers(self):
         if self.process.poll() is not None:
@@ -306,13 +436,20 @@ class MariaDB:
         stop(self.process)
 
     def connect(self, database=None):
-        return pymysql.connect(unix_socket=str(self.socket), user="root", database=database,
-                               autocommit=True, charset="utf8mb4")
+        return pymysql.connect(
+            unix_socket=str(self.socket),
+            user="root",
+            database=database,
+            autocommit=True,
+            charset="utf8mb4",
+        )
 
     def admin(self, database=None):
         return _Cursor(self.connect(database))
 
-    def url(self, database, user="app", password=APP_PASSWORD, host="127.0.0.1", port=None, query=""):
+    def url(
+        self, database, user="app", password=APP_PASSWORD, host="127.0.0.1", port=None, query=""
+    ):
         quoted = urllib.parse.quote(password, safe="")
         return f"mysql://{user}:{quoted}@{host}:{port or self.port}/{database}{query}"
 

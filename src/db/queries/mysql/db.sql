@@ -120,16 +120,20 @@ order by p.time desc limit 5
 
 -- How many wait for us, and how long the longest does (ms).
 
+-- The third column: whether the server keeps that view at all (off in MariaDB and MySQL 5.7).
 -- name: mysql_victims_metadata
-select count(distinct p.id), coalesce(max(p.time), 0) * 1000, @@performance_schema
-from performance_schema.metadata_locks w
-join performance_schema.threads wt on wt.thread_id = w.owner_thread_id
-join performance_schema.metadata_locks g
-  on g.object_type = w.object_type and g.object_schema <=> w.object_schema
- and g.object_name <=> w.object_name and g.owner_thread_id <> w.owner_thread_id
-join performance_schema.threads gt on gt.thread_id = g.owner_thread_id
-join information_schema.processlist p on p.id = wt.processlist_id
-where gt.processlist_id = :id and w.lock_status = 'PENDING'
+select v.waiting, v.longest,
+       (select count(*) from performance_schema.setup_instruments
+        where name = 'wait/lock/metadata/sql/mdl' and enabled = 'YES')
+from (select count(distinct p.id) as waiting, coalesce(max(p.time), 0) * 1000 as longest
+      from performance_schema.metadata_locks w
+      join performance_schema.threads wt on wt.thread_id = w.owner_thread_id
+      join performance_schema.metadata_locks g
+        on g.object_type = w.object_type and g.object_schema <=> w.object_schema
+       and g.object_name <=> w.object_name and g.owner_thread_id <> w.owner_thread_id
+      join performance_schema.threads gt on gt.thread_id = g.owner_thread_id
+      join information_schema.processlist p on p.id = wt.processlist_id
+      where gt.processlist_id = :id and w.lock_status = 'PENDING') v
 
 -- name: mysql_victims_data
 select count(distinct p.id), coalesce(max(p.time), 0) * 1000

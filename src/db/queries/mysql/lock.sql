@@ -29,3 +29,41 @@ do release_lock(:'name')
 select marked.id, marked.id = connection_id()
 from (select is_used_lock(:'mark') as id) marked
 where marked.id is not null
+
+-- name: lock_session_lives
+select count(*) from information_schema.processlist where id = :session
+
+-- name: lock_lease_create
+create table if not exists :"lease" (
+    name varchar(64) not null primary key,
+    run_id varchar(64) not null,
+    host text,
+    fence bigint not null,
+    heartbeat_at datetime(6) not null
+)
+
+-- name: lock_lease_add
+insert ignore into :"lease" (name, run_id, host, fence, heartbeat_at)
+values ('lockstep', '', null, 0, utc_timestamp(6))
+
+-- name: lock_lease_take
+update :"lease" set run_id = :'run_id', host = :'host', fence = fence + 1,
+    heartbeat_at = utc_timestamp(6)
+where name = 'lockstep' and run_id = :'from'
+
+-- name: lock_lease_look
+select run_id, coalesce(host, ''),
+       timestampdiff(microsecond, heartbeat_at, utc_timestamp(6)) div 1000, fence
+from :"lease" where name = 'lockstep'
+
+-- name: lock_lease_beat
+update :"lease" set heartbeat_at = utc_timestamp(6) where name = 'lockstep' and run_id = :'run_id'
+
+-- name: lock_lease_free
+update :"lease" set run_id = '' where name = 'lockstep' and run_id = :'run_id'
+
+-- name: lock_foreign_try
+select coalesce(get_lock(:'name', 0), 0)
+
+-- name: lock_foreign_free
+do release_lock(:'name')

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PostgreSQL through libpq, never blocking: each wait goes through the connection's Wait, so that
+ * signals, deadlines and the heartbeat are served while the server works.
+ */
+
+#include <poll.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "db/pg_internal.h"
+#include "core/banned.h"
+
+enum { PARAMS_MAX = 64, CANCEL_MS = 5000 };
+
+static void
+drop_notice(void *ctx, const PGresult *result)
+{
+    (void)ctx;
+    (void)result;
+}
+
+static void
+result_cleanup(PGresult **result)
+{
+    PQclear(*result);
+}
+#define AUTO_RESULT CLEANUP(result_cleanup) PGresult *
+
+/* ---- connecting ---- */
+
+/* Options of client libraries, and those that become statements after connecting. */
+static bool
+is_for_libpq(const char *name)
+{
+    static const char *const others[] = {
+        "search_path", "schema", "currentSchema", "pgbouncer", "ssl", "connection_limit",
+        "pool_timeout", "pool_size", "max_overflow", "statement_cache_size", "prepareThreshold",
+        "preparedStatementCacheQueries", "socket_timeout", "pool_max_conns", "binary_parameters",
+        "default_query_exec_mode", "application_name", "client_encoding", NULL};
+    for (size_t i = 0; others[i]; i++) {
+        if (strcmp(others[i], name) == 0)
+            return false;
+    }
+    return true;
+}
+
+typedef struct Params {
+    const char *names[PARAMS_MAX + 1], *values[PARAMS_MAX + 1];
+    size_t      n;
+} Params;
+
+static void
+param(Params *p, const char *name, const char *value)
+{
+    if (!value || p->n >= PARAMS_MAX)
+        return;
+    p->names[p->n] = name;
+    p->values[p->n++] = value;
+}
+
+static Params
+make_params(Db *db, const char *database)
+{
+    const DbUrl *url = &db->url;
+    const char  *ssl = dburl_param(url, "ssl");
+    Params       p = {.n = 0};
+    param(&p, "host", url->host);
+    param(&p, "port", url->port ? str_printf(db->arena, "%d", url->port) : NULL);
+    param(&p, "user", url->user);
+    param(&p, "password", secret_reveal(url->password));
+    param(&p, "dbname", database);
+    param(&p, "application_name", db->options.application_name);
+    param(&p, "client_encoding", "UTF8");
+    /* A network that is gone is noticed in about ten seconds, not in hours. */
+    param(&p, "keepalives_idle", "5");
+    param(&p, "keepalives_interval", "2");
+    param(&p, "keepalives_count", "3");
+    param(&p, "tcp_user_timeout", "11000");
+    if (ssl && (strcmp(ssl, "true") == 0 || strcmp(ssl, "1") == 0))
+        param(&p, "sslmode", "require");
+    for (size_t i = 0; i < url->params.n; i++) {
+        if (is_for_libpq(url->params.p[i].name))
+            param(&p, url->params.p[i].name, url->params.p[i].value);
+    }
+    return p;
+}
+
+static bool
+start_connecting(Db *db, const char *database, Error *err)
+{
+    Pg    *pg = arena_make(db->arena, Pg);
+    Params p = make_params(db, database);
+    db->native = pg;
+    pg->conn = PQconnectStartParams(p.names, p.values, 0);
+    if (!pg->conn)
+        return error_set(err, ERROR_FAILED, "out of memory for a connection");
+    if (PQstatus(pg->conn) == CONNECTION_BAD) {
+        pg_connect_error(db, err);
+        return false;
+    }
+    PQsetNoticeReceiver(pg->conn, drop_notice, NULL);
+    return true;
+}
+
+static bool
+pg_connect_start(Db *db, Error *err)
+{
+    return start_connecting(db, db->url.database, err);
+}
+
+/* search_path and schema of the URL, each name quoted. */
+static char *
+wanted_path(Db *db)
+{
+    const char *list = dburl_param(&db->url, "search_path");
+    if (!list)
+        list = dburl_param(&db->url, "schema");
+    if (!list)
+        list = dburl_param(&db->url, "currentSchema");
+    if (!list || !*list)
+        return NULL;
+    StrBuf out = strbuf_new(db->arena, 8192);
+    for (Str rest = str_of(list); rest.n;) {
+        size_t end = str_find(rest, ',');
+        Str    name = str_trim(str_sub(rest, 0, end));
+        if (name.n > 1 && name.p[0] == '"' && name.p[name.n - 1] == '"')
+            name = str_sub(name, 1, name.n - 1);
+        if (out.n && name.n)
+            strbuf_puts(&out, ", ");
+        if (name.n)
+            strbuf_add(&out, db_quote_ident(db, db->arena, name));
+        rest = str_sub(rest, end + 1, rest.n);
+    }
+    return str_dup(db->arena, strbuf_str(&out));
+}
+
+static bool
+set_path(Db *db, Error *err)
+{
+    const char *path = pg_of(db)->search_path;
+    return !path || db_do(db, Q_PG_SEARCH_PATH, DB_ARGS(ARG_RAW("path", str_of(path))), err);
+}
+
+static bool
+is_leader(const Db *db)
+{
+    return strncmp(db->options.application_name, "lockstep:", 9) == 0;
+}
+
+static bool
+tune(Db *db, Error *err)
+{
+    return !is_leader(db) || PQserverVersion(pg_of(db)->conn) < 140000 ||
+           db_do(db, Q_PG_TUNE, NULL, err);
+}
+
+static bool
+finish_connecting(Db *db, Error *err)
+{
+    Pg     *pg = pg_of(db);
+    int64_t deadline = clock_ms() + db->options.connect_timeout_ms;
+    for (;;) {
+        PostgresPollingStatusType status = PQconnectPoll(pg->conn);
+        if (status == PGRES_POLLING_OK)
+            return true;
+        if (status == PGRES_POLLING_FAILED) {
+            pg_connect_error(db, err);
+            return false;
+        }
+        short      events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), events, deadline, err);
+        if (w == WAIT_STOPPED)
+            return false;
+        if (w == WAIT_DEADLINE) {
+            error_set(err, ERROR_UNREACHABLE, "%s: no answer in %lld s", db->url.display,
+                      (long long)(db->options.connect_timeout_ms / 1000));
+            err->cls = ERROR_CLASS_CONNECTION;
+            return false;
+        }
+    }
+}
+
+static bool
+pg_connect_finish(Db *db, Error *err)
+{
+    /* PQconnectPoll must be called only after its socket is ready the first time. */
+    WaitResult w = wait_fd(db->options.wait, PQsocket(pg_of(db)->conn), POLLOUT,
+                           clock_ms() + db->options.connect_timeout_ms, err);
+    if (w == WAIT_STOPPED || !finish_connecting(db, err))
+        return false;
+    pg_of(db)->search_path = wanted_path(db);
+    return set_path(db, err) && tune(db, err);
+}
+
+static void
+pg_close(Db *db)
+{
+    Pg *pg = pg_of(db);
+    if (pg && pg->conn) {
+        PQfinish(pg->conn);
+        pg->conn = NULL;
+    }
+}
+
+static bool
+pg_alive(const Db *db)
+{
+    const Pg *pg = pg_of(db);
+    return pg && pg->conn && !pg->broken && PQstatus(pg->conn) == CONNECTION_OK;
+}
+
+/* ---- queries ---- */
+
+static void
+cancel_running(Pg *pg)
+{
+    char      ignored[256];
+    PGcancel *cancel = PQgetCancel(pg->conn);
+    if (cancel) {
+        (void)PQcancel(cancel, ignored, sizeof ignored);
+        PQfreeCancel(cancel);
+    }
+}
+
+/* Throws away what is still coming after a cancel; what does not come in time breaks the
+ * connection, and the server rolls back by itself. */
+static void
+drain(Db *db)
+{
+    Pg     *pg = pg_of(db);
+    int64_t deadline = clock_ms() + CANCEL_MS;
+    wait_cleanup_begin(db->options.wait);
+    while (!pg->broken) {
+        Error ignored = ERROR_INIT;
+        if (!PQisBusy(pg->conn)) {
+            AUTO_RESULT result = PQgetResult(pg->conn);
+            if (!result)
+                break;
+            continue;
+        }
+        WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN, deadline, &ignored);
+        if (w != WAIT_READY || !PQconsumeInput(pg->conn))
+            pg->broken = true;
+    }
+    wait_cleanup_end(db->options.wait);
+}
+
+static bool
+stop_query(Db *db)
+{
+    cancel_running(pg_of(db));
+    drain(db);
+    return false;
+}
+
+static bool
+lost(Db *db, Error *err)
+{
+    Pg *pg = pg_of(db);
+    Str text = str_trim(str_of(PQerrorMessage(pg->conn)));
+    pg->broken = true;
+    error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost: " STR_FMT,
+              STR_ARG(str_sub(text, 0, str_find(text, '\n'))));
+    err->cls = ERROR_CLASS_CONNECTION;
+    return false;
+}
+
+static bool
+send_all(Db *db, Str sql, Error *err)
+{
+    Pg *pg = pg_of(db);
+    SCRATCH_ARENA(scratch);
+    /* Views into a larger text end nowhere: libpq wants the NUL. */
+    if (!PQsendQuery(pg->conn, str_dup(scratch, sql)))
+        return lost(db, err);
+    for (;;) {
+        int left = PQflush(pg->conn);
+        if (left == 0)
+            return true;
+        if (left < 0)
+            return lost(db, err);
+        WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN | POLLOUT, -1, err);
+        if (w == WAIT_STOPPED)
+            return stop_query(db);
+        if (!PQconsumeInput(pg->conn))
+            return lost(db, err);
+    }
+}
+
+/* The next result, or NULL at the end. False when stopped or lost. */
+static bool
+next_result(Db *db, PGresult **ret, Error *err)
+{
+    Pg *pg = pg_of(db);
+    while (PQisBusy(pg->conn)) {
+        if (wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN, -1, err) == WAIT_STOPPED)
+            return stop_query(db);
+        if (!PQconsumeInput(pg->conn))
+            return lost(db, err);
+    }
+    *ret = PQgetResult(pg->conn);
+    return true;
+}
+
+static void
+take_rows(Arena *arena, const PGresult *result, DbResult *ret)
+{
+    size_t rows = (size_t)PQntuples(result), cols = (size_t)PQnfields(result);
+    *ret = (DbResult){.rows = rows, .cols = cols, .cells = arena_array(arena, Str, rows * cols + 1)};
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t k = 0; k < cols; k++) {
+            Str *cell = &ret->cells[i * cols + k];
+            *cell = STR_ABSENT;
+            if (!PQgetisnull(result, (int)i, (int)k))
+                *cell = str_copy(arena, (Str){PQgetvalue(result, (int)i, (int)k),
+                                              (size_t)PQgetlength(result, (int)i, (int)k)});
+        }
+    }
+}
+
+static void
+count_changes(Db *db, PGresult *result)
+{
+    int64_t n = 0;
+    db->changes = str_to_i64(str_of(PQcmdTuples(result)), &n) ? n : 0;
+}
+
+static bool
+copy_is_refused(Db *db, Error *err)
+{
+    (void)stop_query(db);
+    error_set(err, ERROR_FAILED, "COPY from or to the client cannot be run from a file");
+    return error_hint(err, "Use INSERT, or COPY with a file that the server reads.");
+}
+
+bool
+pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err)
+{
+    size_t   done = 0;
+    DbResult rows = {0};
+    bool     failed = false;
+    if (!pg_alive(db)) {
+        error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost");
+        err->cls = ERROR_CLASS_CONNECTION;
+        return false;
+    }
+    if (!send_all(db, sql, err))
+        return false;
+    for (;;) {
+        AUTO_RESULT result = NULL;
+        if (!next_result(db, &result, err))
+            return false;
+        if (!result)
+            break;
+        switch (PQresultStatus(result)) {
+        case PGRES_TUPLES_OK:
+            if (ret)
+                take_rows(arena, result, &rows);
+            count_changes(db, result);
+            done++;
+            break;
+        case PGRES_COMMAND_OK:
+            count_changes(db, result);
+            done++;
+            break;
+        case PGRES_EMPTY_QUERY:
+            break;
+        case PGRES_COPY_IN:
+        case PGRES_COPY_OUT:
+        case PGRES_COPY_BOTH:
+            *ret_done = done;
+            return copy_is_refused(db, err);
+        default:
+            if (!failed)
+                pg_result_error(db, result, sql, err);
+            failed = true;
+            break;
+        }
+    }
+    *ret_done = done;
+    if (PQstatus(pg_of(db)->conn) == CONNECTION_BAD)
+        pg_of(db)->broken = true;
+    if (!failed && ret)
+        *ret = rows;
+    return !failed;
+}
+
+/* ---- session ---- */
+
+static bool
+pg_in_transaction(const Db *db)
+{
+    PGTransactionStatusType status = PQtransactionStatus(pg_of(db)->conn);
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+static bool
+pg_reset(Db *db, Error *err)
+{
+    if (pg_in_transaction(db) && !db_do(db, Q_APPLY_ROLLBACK, NULL, err))
+        return false;
+    return db_do(db, Q_PG_RESET, NULL, err) && set_path(db, err) && tune(db, err);
+}
+
+static bool
+pg_set_timeouts(Db *db, int64_t lock_ms, int64_t statement_ms, Error *err)
+{
+    return db_do(db, Q_PG_TIMEOUTS,
+                 DB_ARGS(ARG_INT("lock", lock_ms), ARG_INT("statement", statement_ms)), err);
+}
+
+static Str
+pg_quote_ident(const Db *db, Arena *arena, Str name)
+{
+    StrBuf out = strbuf_new(arena, 2 * name.n + 3);
+    (void)db;
+    strbuf_addc(&out, '"');
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] == '"')
+            strbuf_addc(&out, '"');
+        strbuf_addc(&out, name.p[i]);
+    }
+    strbuf_addc(&out, '"');
+    return strbuf_str(&out);
+}
+
+/* E'' where there is a backslash: right whatever standard_conforming_strings says. */
+static Str
+pg_quote_literal(const Db *db, Arena *arena, Str value)
+{
+    StrBuf out = strbuf_new(arena, 2 * value.n + 4);
+    (void)db;
+    if (str_find(value, '\\') < value.n)
+        strbuf_puts(&out, " E");
+    strbuf_addc(&out, '\'');
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\'' || value.p[i] == '\\')
+            strbuf_addc(&out, value.p[i]);
+        if (value.p[i])
+            strbuf_addc(&out, value.p[i]);
+    }
+    strbuf_addc(&out, '\'');
+    return strbuf_str(&out);
+}
+
+static Str
+pg_digest_expr(const Db *db, Arena *arena, const char *const *columns)
+{
+    StrBuf list = strbuf_new(arena, 4096);
+    (void)db;
+    for (size_t i = 0; columns[i]; i++)
+        strbuf_printf(&list, ", %s", columns[i]);
+    return str_of(str_printf(arena,
+                             "count(*)::text || '.' || "
+                             "coalesce(sum(hashtext(concat_ws('/'%s))::bigint), 0)::text",
+                             strbuf_str(&list).p));
+}
+
+/* ---- making the database ---- */
+
+static bool
+create_through(Arena *arena, const DbUrl *url, const DbOptions *options, const char *through,
+               Error *err)
+{
+    Db   db = {.driver = &driver_postgres, .arena = arena, .url = *url, .options = *options};
+    bool ok = start_connecting(&db, through, err) &&
+              wait_fd(options->wait, PQsocket(pg_of(&db)->conn), POLLOUT,
+                      clock_ms() + options->connect_timeout_ms, err) != WAIT_STOPPED &&
+              finish_connecting(&db, err);
+    if (ok)
+        ok = db_do(&db, Q_PG_CREATE_DATABASE,
+                   DB_ARGS(ARG_IDENT("database", STR_ABSENT, str_of(url->database))), err);
+    if (!ok && err->cls == ERROR_CLASS_DUPLICATE) {
+        error_clear(err);
+        ok = true;
+    }
+    pg_close(&db);
+    return ok;
+}
+
+static bool
+pg_create_database(Arena *arena, const DbUrl *url, const DbOptions *options, Error *err)
+{
+    DbOptions how = *options;
+    if (how.connect_timeout_ms <= 0)
+        how.connect_timeout_ms = 10 * 1000;
+    if (!how.application_name)
+        how.application_name = "lockstep";
+    if (create_through(arena, url, &how, "postgres", err))
+        return true;
+    if (err->cls != ERROR_CLASS_NO_DATABASE)
+        return false;
+    error_clear(err);
+    return create_through(arena, url, &how, "template1", err);
+}
+
+const DbDriver driver_postgres = {
+    .name = "postgresql",
+    .engine = DB_POSTGRES,
+    .caps = DB_CAP_DDL_TRANSACTION | DB_CAP_SCRIPT | DB_CAP_SESSION_LOCK | DB_CAP_SERVER |
+            DB_CAP_ASYNC_COMMIT,
+    .queries = queries_postgres,
+    .connect_start = pg_connect_start,
+    .connect_finish = pg_connect_finish,
+    .close = pg_close,
+    .alive = pg_alive,
+    .query = pg_query,
+    .facts = pg_facts_ask,
+    .reset = pg_reset,
+    .in_transaction = pg_in_transaction,
+    .set_timeouts = pg_set_timeouts,
+    .quote_ident = pg_quote_ident,
+    .quote_literal = pg_quote_literal,
+    .digest_expr = pg_digest_expr,
+    .create_database = pg_create_database,
+    .cancel_session = pg_cancel_session,
+    .end_session = pg_end_session,
+    .blockers = pg_blockers,
+    .victims = pg_victims,
+};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a means of election must answer; included by the lock's own files only. */
+
+#include "db/lock.h"
+#include "db/lock_internal.h"
+
+typedef struct LockOps {
+    bool (*attempt)(Lock *lock, bool *ret_got, Error *err);
+    bool (*look)(Lock *lock, Arena *arena, LockView *ret, Error *err);
+    bool (*beat)(Lock *lock, const char *progress, Error *err);           /* may be NULL */
+    void (*release)(Lock *lock, const char *outcome, const char *error);  /* may be NULL */
+} LockOps;
+
+struct Lock {
+    Arena         *arena;
+    Db            *db;
+    Wait          *wait;
+    LockSpec       spec;
+    const LockOps *ops;
+    char          *name, *mark; /* MySQL: of the lock, of the applying connection */
+    FileLock      *file;
+};
+
+extern const LockOps lock_session_ops, lock_lease_ops;
+bool lock_lease_evict(Lock *lock, const LockView *view, Error *err);
+bool lock_end_session(Lock *lock, int64_t session, int64_t deadline_ms, Error *err);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Election by a lock of the control connection. Its queries are its signs of life: the server knows
+ * when the session last did something. */
+
+#include "db/lock_modes.h"
+#include "core/banned.h"
+
+#define SESSION_ARGS(lock)                                                                          \
+    DB_ARGS(ARG_INT("key", LOCK_KEY), ARG_TEXT("name", str_of((lock)->name)),                       \
+            ARG_TEXT("application", str_of(str_printf(scratch, "lockstep:%s", (lock)->spec.run_id))))
+
+static bool
+ask_yes(Lock *lock, DbQuery query, bool *ret, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    DbResult r;
+    if (!db_ask(lock->db, scratch, query, SESSION_ARGS(lock), &r, err))
+        return false;
+    *ret = r.rows && str_eq(DB_CELL(&r, 0, 0), STR("1"));
+    return true;
+}
+
+static bool
+session_try(Lock *lock, bool *ret_got, Error *err)
+{
+    return ask_yes(lock, Q_LOCK_SESSION_TRY, ret_got, err);
+}
+
+static int64_t
+number(Str s)
+{
+    int64_t n = 0;
+    return str_to_i64(s, &n) ? n : 0;
+}
+
+static bool
+session_look(Lock *lock, Arena *arena, LockView *ret, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    DbResult r;
+    if (!db_ask(lock->db, scratch, Q_LOCK_SESSION_LOOK, SESSION_ARGS(lock), &r, err))
+        return false;
+    if (!r.rows) {
+        *ret = (LockView){.silent_ms = -1};
+        return true;
+    }
+    int64_t silent = number(DB_CELL(&r, 0, 2));
+    *ret = (LockView){
+        .held = true,
+        .ours = str_eq(DB_CELL(&r, 0, 1), STR("1")),
+        .lost = silent > lock->spec.lease_ms,
+        .run_id = r.cols > 4 ? str_dup(arena, DB_CELL(&r, 0, 4)) : NULL,
+        .session_id = number(DB_CELL(&r, 0, 0)),
+        .silent_ms = silent,
+        .who = str_dup(arena, DB_CELL(&r, 0, 3)),
+    };
+    return true;
+}
+
+static bool
+session_beat(Lock *lock, const char *progress, Error *err)
+{
+    bool held;
+    (void)progress;
+    if (!ask_yes(lock, Q_LOCK_SESSION_BEAT, &held, err))
+        return false;
+    return held || error_set(err, ERROR_LOCKED, "the lock was lost: another process may be migrating");
+}
+
+static void
+session_release(Lock *lock, const char *outcome, const char *error)
+{
+    SCRATCH_ARENA(scratch);
+    Error ignored = ERROR_INIT;
+    (void)outcome;
+    (void)error;
+    if (db_alive(lock->db) && !db_do(lock->db, Q_LOCK_SESSION_FREE, SESSION_ARGS(lock), &ignored))
+        error_clear(&ignored);
+}
+
+const LockOps lock_session_ops = {.attempt = session_try,
+                                  .look = session_look,
+                                  .beat = session_beat,
+                                  .release = session_release};

@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The session lock: an advisory lock of the leader's control connection, tried without waiting. A
+-- leader's connections carry application_name "lockstep:<run id>", so that a successor finds them.
+
+-- name: lock_session_try
+select case when got then set_config('application_name', :'application', false) is not null
+            else false end::int
+from (select pg_try_advisory_lock(:key) as got) t
+
+-- Whose it is: session, ours, silence in ms (-1: hidden from this role; a session that runs a
+-- statement is not silent), words for people, run id. The key's halves stand in classid and objid.
+-- name: lock_session_look
+select l.pid, (l.pid = pg_backend_pid())::int,
+       case when a.state_change is null then -1
+            when a.state = 'active' then 0
+            else (extract(epoch from clock_timestamp() - a.state_change) * 1000)::bigint end,
+       concat_ws(', ', 'pid ' || l.pid, a.usename, host(a.client_addr), nullif(a.application_name, '')),
+       substring(a.application_name from '^lockstep:(.*)$')
+from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+  and l.database = (select oid from pg_database where datname = current_database())
+  and l.classid = (:key >> 32)::bigint::oid and l.objid = (:key & 4294967295)::bigint::oid
+
+-- name: lock_session_beat
+select exists (select 1 from pg_locks
+    where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
+      and classid = (:key >> 32)::bigint::oid and objid = (:key & 4294967295)::bigint::oid)::int
+
+-- name: lock_session_free
+select pg_advisory_unlock(:key), set_config('application_name', 'lockstep', false)
+
+-- Sessions of leaders in this database: of one run (:'run_id'), or of any but ours.
+-- name: lock_sessions_of
+select pid from pg_stat_activity
+where datname = current_database() and application_name = 'lockstep:' || :'run_id'
+  and pid <> pg_backend_pid()
+
+-- name: lock_sessions_left
+select pid from pg_stat_activity
+where datname = current_database() and application_name like 'lockstep:%'
+  and application_name <> 'lockstep:' || :'run_id' and pid <> pg_backend_pid()
+
+-- name: lock_session_lives
+select count(*) from pg_stat_activity where pid = :session
+
+-- name: lock_lease_create
+create table if not exists :"lease" (
+    name text primary key,
+    run_id text not null,
+    host text,
+    fence bigint not null,
+    heartbeat_at timestamptz not null
+)
+
+-- name: lock_lease_add
+insert into :"lease" (name, run_id, host, fence, heartbeat_at)
+values ('lockstep', '', null, 0, now()) on conflict (name) do nothing
+
+-- name: lock_lease_take
+update :"lease" set run_id = :'run_id', host = :'host', fence = fence + 1, heartbeat_at = now()
+where name = 'lockstep' and run_id = :'from'
+
+-- name: lock_lease_look
+select run_id, coalesce(host, ''), (extract(epoch from now() - heartbeat_at) * 1000)::bigint, fence
+from :"lease" where name = 'lockstep'
+
+-- name: lock_lease_beat
+update :"lease" set heartbeat_at = now() where name = 'lockstep' and run_id = :'run_id'
+
+-- name: lock_lease_free
+update :"lease" set run_id = '' where name = 'lockstep' and run_id = :'run_id'
+
+-- name: lock_foreign_try
+select pg_try_advisory_lock(:key)::int
+
+-- name: lock_foreign_free
+select pg_advisory_unlock(:key)
