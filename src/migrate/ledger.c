@@ -459,7 +459,7 @@ Str
 ledger_digest_sql(Arena *arena, Db *db, FormatId format, Str schema, const char *table)
 {
     Str in_schema, name;
-    ledger_resolve(arena, format, schema.p ? schema : STR("main"), table, &in_schema, &name);
+    ledger_resolve(arena, format, schema, table, &in_schema, &name);
     Str expression = db_digest_expr(db, arena, ledger_tool(format)->digest);
     return db_render(
         db, arena, Q_LEDGER_DIGEST,

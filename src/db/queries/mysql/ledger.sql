@@ -59,7 +59,9 @@ on duplicate key update name = values(name), checksum = values(checksum), state 
     doubt = values(doubt)
 
 -- name: ledger_own_failed
-update :"own" set state = 'failed', run_id = :'run_id', origin = :origin where version = :'version'
+insert into :"own" (version, name, checksum, state, statements_done, run_id, origin)
+values (:'version', :'name', :'checksum', 'failed', 0, :'run_id', :origin)
+on duplicate key update state = 'failed', run_id = values(run_id), origin = values(origin)
 
 -- name: ledger_own_delete
 delete from :"own" where version = :'version'

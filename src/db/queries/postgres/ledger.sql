@@ -61,7 +61,10 @@ on conflict (version) do update set name = excluded.name, checksum = excluded.ch
     run_id = excluded.run_id, origin = excluded.origin, doubt = excluded.doubt
 
 -- name: ledger_own_failed
-update :"own" set state = 'failed', run_id = :'run_id', origin = :origin where version = :'version'
+insert into :"own" (version, name, checksum, state, statements_done, run_id, origin)
+values (:'version', :'name', :'checksum', 'failed', 0, :'run_id', :origin)
+on conflict (version) do update set state = 'failed', run_id = excluded.run_id,
+    origin = excluded.origin
 
 -- name: ledger_own_delete
 delete from :"own" where version = :'version'
