@@ -95,15 +95,18 @@ json_status(Arena *arena, const Look *look)
     json_object_set_new(o, "format",
                         look->survey ? json_string(look->survey->source.format_name) : json_null());
     json_object_set_new(o, "state", json_string(plan_state_name(plan->state)));
-    json_object_set_new(o, "applied",
-                        json_items(arena, plan->applied.p, plan->applied.n, json_applied));
+    /* Versions that only the database knows are applied too; the state says `ahead`. */
+    json_t *applied = json_items(arena, plan->applied.p, plan->applied.n, json_applied);
+    json_t *ahead = json_items(arena, plan->ahead.p, plan->ahead.n, json_applied);
+    json_array_extend(applied, ahead);
+    json_decref(ahead);
+    json_object_set_new(o, "applied", applied);
     json_object_set_new(o, "pending",
                         json_items(arena, plan->pending.p, plan->pending.n, json_with_file));
     json_object_set_new(o, "changed",
                         json_items(arena, plan->changed.p, plan->changed.n, json_with_file));
     json_object_set_new(o, "missing",
                         json_items(arena, plan->missing.p, plan->missing.n, json_item));
-    json_object_set_new(o, "ahead", json_items(arena, plan->ahead.p, plan->ahead.n, json_item));
     json_object_set_new(o, "failed", json_failed(arena, plan));
     return o;
 }

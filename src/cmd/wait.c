@@ -10,62 +10,76 @@
 
 enum { POLL_MIN_MS = 200, POLL_MAX_MS = 2000 };
 
-/* One look. False with err set: it could not be taken. */
+typedef struct Sight {
+    PlanState state;
+    size_t pending;
+} Sight;
+
+/* One look. The connection is not kept: it might wait for hours, and a pool has better use for it.
+ * False with err set: it could not be taken. */
 static bool
-look_once(Cli *cli,
-          RunOptions *options,
-          int64_t deadline_ms,
-          bool *ret_current,
-          Plan *ret_plan,
-          Error *err)
+look_once(Cli *cli, RunOptions *options, int64_t deadline_ms, Sight *ret, Error *err)
 {
+    SCRATCH_ARENA(scratch);
     AUTO_DB db = NULL;
     int64_t left_ms = deadline_ms - clock_ms();
+    Survey survey;
     options->wait_ms = left_ms > 0 ? left_ms : 0;
-    if (!run_connect(cli->arena, &cli->wait, options, "lockstep", true, &db, err))
+    if (!run_connect(scratch, &cli->wait, options, "lockstep", true, &db, err) ||
+        !run_survey(scratch, db, options, false, &survey, err))
         return false;
-    Survey *survey = arena_make(cli->arena, Survey);
-    if (!run_survey(cli->arena, db, options, false, survey, err))
-        return false;
-    *ret_plan = survey->plan;
-    *ret_current = survey->plan.state == PLAN_NONE || survey->plan.state == PLAN_CURRENT ||
-                   survey->plan.state == PLAN_AHEAD;
+    *ret = (Sight){.state = survey.plan.state, .pending = survey.plan.pending.n};
     return true;
 }
 
-/* The connection is not kept: it might wait for hours, and a pool has better use for it. What may
- * pass by itself (a restarting server, a table that is being made) is looked at again. */
+static bool
+is_up_to_date(const Sight *sight)
+{
+    return sight->state == PLAN_NONE || sight->state == PLAN_CURRENT || sight->state == PLAN_AHEAD;
+}
+
+/* A restarting server, a table that is being made, a database that is not there yet. */
+static bool
+may_pass(const Error *err)
+{
+    return err->cls == ERROR_CLASS_CONNECTION || err->cls == ERROR_CLASS_LOCK_TIMEOUT ||
+           err->cls == ERROR_CLASS_NO_DATABASE;
+}
+
+static bool
+not_in_time(Cli *cli, const RunOptions *options, const Sight *sight, Error *err)
+{
+    if (err->code != ERROR_NONE && !cli_is_absent_file(options->url))
+        return false;
+    error_clear(err);
+    error_set(err, ERROR_NOT_CURRENT, "the schema is not up to date: %s",
+              sight->pending ? str_printf(cli->arena, "%zu pending", sight->pending)
+                             : "the database is not there yet");
+    return error_hint(err, "Run `lockstep migrate`, or wait longer with --wait.");
+}
+
 static bool
 wait_for_schema(Cli *cli, RunOptions *options, int64_t deadline_ms, Error *err)
 {
     bool told = false;
     for (int tries = 0;; tries++) {
-        bool current = false;
-        Plan plan = {0};
-        if (look_once(cli, options, deadline_ms, &current, &plan, err)) {
-            if (current) {
-                log_info("wait.done", "the schema is up to date (%s)", plan_state_name(plan.state));
-                return true;
-            }
-            if (!told)
-                log_info("wait.schema", "waiting for the schema: %zu pending", plan.pending.n);
-            told = true;
-        } else if (err->cls != ERROR_CLASS_CONNECTION && err->cls != ERROR_CLASS_LOCK_TIMEOUT &&
-                   err->cls != ERROR_CLASS_NO_DATABASE) {
+        Sight sight = {0};
+        bool seen = look_once(cli, options, deadline_ms, &sight, err);
+        if (!seen && !may_pass(err))
             return false;
+        if (seen && is_up_to_date(&sight)) {
+            log_info("wait.done", "the schema is up to date (%s)", plan_state_name(sight.state));
+            return true;
         }
+        if (seen && !told)
+            log_info("wait.schema", "waiting for the schema: %zu pending", sight.pending);
+        told = told || seen;
+        int64_t left_ms = deadline_ms - clock_ms();
+        if (left_ms <= 0)
+            return not_in_time(cli, options, &sight, err);
         int64_t delay_ms = clock_backoff_ms(tries, POLL_MIN_MS, POLL_MAX_MS);
-        if (clock_ms() + delay_ms > deadline_ms) {
-            if (err->code != ERROR_NONE && !cli_is_absent_file(options->url))
-                return false;
-            error_clear(err);
-            error_set(err, ERROR_NOT_CURRENT, "the schema is not up to date: %s",
-                      plan.pending.n ? str_printf(cli->arena, "%zu pending", plan.pending.n)
-                                     : "the database is not there yet");
-            return error_hint(err, "Run `lockstep migrate`, or wait longer with --wait.");
-        }
         error_clear(err);
-        if (!wait_sleep(&cli->wait, delay_ms, err))
+        if (!wait_sleep(&cli->wait, delay_ms < left_ms ? delay_ms : left_ms, err))
             return false;
     }
 }

@@ -13,7 +13,7 @@
 #include "core/banned.h"
 #include "core/fs.h"
 
-enum { FILE_CEILING = 1024 * 1024, KEYS_CEILING = 1000 };
+enum { FILE_CEILING = 1024 * 1024, KEYS_CEILING = 1000, LEVELS_CEILING = 16 };
 
 typedef struct Reader {
     Arena *arena;
@@ -240,6 +240,40 @@ parse_failed(const yaml_parser_t *parser, const Reader *r, Str text)
                  "not YAML: %s", problem);
 }
 
+/* How deep one more event leads, or up again. */
+static int
+step_of(yaml_event_type_t type)
+{
+    bool in = type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT;
+    bool out = type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT;
+    return in - out;
+}
+
+/* libyaml (0.2.5) takes time with the square of the depth: 20000 brackets cost a second. */
+static bool
+check_depth(const Reader *r, Str text)
+{
+    yaml_parser_t parser;
+    yaml_event_t  event;
+    bool          ok = true, ended = false;
+    if (!yaml_parser_initialize(&parser))
+        return error_set(r->err, ERROR_FAILED, "out of memory reading '%s'", r->path);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);
+    for (int depth = 0; ok && !ended;) {
+        if (!yaml_parser_parse(&parser, &event)) {
+            ok = parse_failed(&parser, r, text);
+            break;
+        }
+        ended = event.type == YAML_STREAM_END_EVENT;
+        depth += step_of(event.type);
+        if (depth > LEVELS_CEILING)
+            ok = wrong(r, event.start_mark, NULL, "more than %d levels", LEVELS_CEILING);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return ok;
+}
+
 /* What stands behind the first document must be nothing. */
 static bool
 check_end(yaml_parser_t *parser, const Reader *r, Str text)
@@ -267,7 +301,7 @@ config_file_read(Arena *arena,
     yaml_document_t doc;
     Reader r = {arena, path, &doc, err};
     FileKeys keys = {0}, others = {0};
-    if (!fs_read(arena, path, FILE_CEILING, &text, err))
+    if (!fs_read(arena, path, FILE_CEILING, &text, err) || !check_depth(&r, text))
         return false;
     if (!yaml_parser_initialize(&parser))
         return error_set(err, ERROR_FAILED, "out of memory reading '%s'", path);

@@ -396,7 +396,7 @@ const char *
 str_nearest(Str word, const char *const *names)
 {
     const char *nearest = NULL;
-    size_t best = word.n <= 4 ? 1 : word.n / 3 + 1;
+    size_t best = word.n < 6 ? 1 : word.n / 3;
     if (!word.n || word.n > NEAREST_MAX)
         return NULL;
     for (size_t i = 0; names[i]; i++) {

@@ -131,6 +131,19 @@ lock_look(Lock *lock, Arena *arena, LockView *ret, Error *err)
 }
 
 bool
+lock_is_free(Lock *lock, bool *ret_free, Error *err)
+{
+    if (lock->ops->is_free)
+        return lock->ops->is_free(lock, ret_free, err);
+    SCRATCH_ARENA(scratch);
+    LockView view;
+    if (!lock_look(lock, scratch, &view, err))
+        return false;
+    *ret_free = !view.held;
+    return true;
+}
+
+bool
 lock_beat(Lock *lock, const char *progress, Error *err)
 {
     return !lock->ops->beat || lock->ops->beat(lock, progress, err);

@@ -50,6 +50,8 @@ Lock *lock_new(Arena *arena, Db *control, const LockSpec *spec);
 /* Lease mode: makes the table when it is missing (a race of several makers is fine). */
 bool lock_try(Lock *lock, bool *ret_got, Error *err) MUST_CHECK;
 bool lock_look(Lock *lock, Arena *arena, LockView *ret, Error *err) MUST_CHECK;
+/* Whether nobody leads, as cheaply as the engine can tell: what followers poll with. */
+bool lock_is_free(Lock *lock, bool *ret_free, Error *err) MUST_CHECK;
 /* Sign of life, and proof that we still hold it: fails with ERROR_LOCKED when it was lost. */
 bool lock_beat(Lock *lock, const char *progress, Error *err) MUST_CHECK;
 /* End the sessions of a lost holder and wait until they are gone (session, lease), by

@@ -26,6 +26,12 @@ session_try(Lock *lock, bool *ret_got, Error *err)
     return ask_yes(lock, Q_LOCK_SESSION_TRY, ret_got, err);
 }
 
+static bool
+session_is_free(Lock *lock, bool *ret_free, Error *err)
+{
+    return ask_yes(lock, Q_LOCK_SESSION_FREE_NOW, ret_free, err);
+}
+
 static int64_t
 number(Str s)
 {
@@ -79,6 +85,7 @@ session_release(Lock *lock, const char *outcome, const char *error)
 }
 
 const LockOps lock_session_ops = {.attempt = session_try,
+                                  .is_free = session_is_free,
                                   .look = session_look,
                                   .beat = session_beat,
                                   .release = session_release};

@@ -73,6 +73,8 @@ bool ledger_create(Arena *arena, Db *db, Ledger *ledger, Error *err) MUST_CHECK;
 /* SQL text, statements separated by ";\n" (which no value in it holds), to run in the migration's transaction after its body.
  * `fence` is lock_fence_expr: the text makes the transaction fail (NOT NULL violation on the own
  * row) when it is false. */
+/* `duration_ms` LEDGER_SINCE_BEGIN: the server counts, from the beginning of the transaction. */
+enum { LEDGER_SINCE_BEGIN = -2 };
 Str ledger_sql_applied(Arena *arena, Db *db, const Ledger *ledger, const Migration *m,
                        int64_t duration_ms, const char *run_id, Str fence);
 /* golang-migrate's table knows the highest version only. Called once for each file below it when

@@ -104,6 +104,13 @@ number_or_null(Arena *arena, int64_t n)
     return n < 0 ? STR("null") : str_of(str_printf(arena, "%lld", (long long)n));
 }
 
+static Str
+duration(Arena *arena, const Db *db, int64_t ms)
+{
+    return ms == LEDGER_SINCE_BEGIN ? db_render(db, arena, Q_LEDGER_SINCE_BEGIN, NULL)
+                                    : number_or_null(arena, ms);
+}
+
 /* Where an engine takes one statement a call, callers cut the text at ";\n": no value may hold
  * that. */
 static Str
@@ -147,8 +154,8 @@ render(Writer *w, DbQuery query, Str origin)
         ARG_TEXT("state", str_of(r->state)),
         ARG_INT("done", r->done),
         ARG_RAW("stamp", r->stamp ? STR("true") : STR("false")),
-        ARG_RAW("duration", number_or_null(arena, r->duration_ms)),
-        ARG_INT("elapsed", r->duration_ms < 0 ? 0 : r->duration_ms),
+        ARG_RAW("duration", duration(arena, w->db, r->duration_ms)),
+        ARG_RAW("elapsed", r->duration_ms == -1 ? STR("0") : duration(arena, w->db, r->duration_ms)),
         ARG_TEXT("run_id", str_of(r->run_id)),
         ARG_TEXT("doubt", uncut(arena, r->doubt)),
         ARG_RAW("fence", r->fence),

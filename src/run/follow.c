@@ -12,7 +12,7 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { POLL_MIN_MS = 15, POLL_MAX_MS = 500, TELL_EVERY_MS = 10000, EVICT_MS = 10000 };
+enum { POLL_MIN_MS = 30, POLL_MAX_MS = 500, LOOK_EVERY_MS = 1000, TELL_EVERY_MS = 10000, EVICT_MS = 10000 };
 
 /* In proportion to how long the leader has been at it: short runs are noticed at once, long ones
  * are not disturbed by fifty replicas asking sixty times a second. */
@@ -41,13 +41,12 @@ tell(Arena *arena, Db *db, const RunOptions *options, const LockView *view, Str 
               view->who ? view->who : "unknown", progress[0] ? ": " : "", progress);
 }
 
-static FollowEnd
+static bool
 too_long(const LockView *view, int64_t waited_ms, Error *err)
 {
     error_set(err, ERROR_LOCKED, "the lock was not obtained in %lld s: held by %s",
               (long long)(waited_ms / 1000), view->who ? view->who : "another process");
-    error_hint(err, "Wait for that migration to end, or give --lock-wait more time.");
-    return FOLLOW_DEADLINE;
+    return error_hint(err, "Wait for that migration to end, or give --lock-wait more time.");
 }
 
 /* The lock's own signs of life may be hidden from our role: the run's heartbeat tells then. */
@@ -64,32 +63,53 @@ is_lost(Arena *arena, Db *db, const RunOptions *options, const LockView *view, S
            latest.silent_ms > options->lease_ms;
 }
 
-FollowEnd
-follow_leader(Arena *arena, Wait *wait, const RunOptions *options, Db *db, Lock *lock,
-              Str runs_schema, int64_t deadline_ms, Error *err)
+/* A closer look than the poll's: is the leader alive, who is it, how long may we wait. */
+static bool
+look_closely(const RunOptions *options, Db *db, Lock *lock, Str runs_schema,
+             int64_t began_ms, int64_t *told_ms, int64_t deadline_ms, bool *ret_free, Error *err)
 {
-    int64_t began = clock_ms(), told = 0;
-    (void)arena;
+    SCRATCH_ARENA(scratch);
+    LockView view = {0};
+    int64_t  now = clock_ms();
+    *ret_free = false;
+    if (!lock_look(lock, scratch, &view, err))
+        return false;
+    if (!view.held) {
+        *ret_free = true;
+        return true;
+    }
+    if ((view.session_id || view.run_id) && is_lost(scratch, db, options, &view, runs_schema)) {
+        log_warn("lock.taken-over", "the leader (%s) gave no sign of life for %lld ms: taking over",
+                 view.who ? view.who : "unknown", (long long)view.silent_ms);
+        *ret_free = true;
+        return lock_evict(lock, &view, EVICT_MS, err);
+    }
+    if (now >= deadline_ms)
+        return too_long(&view, now - began_ms, err);
+    if (!*told_ms || now - *told_ms >= TELL_EVERY_MS) {
+        tell(scratch, db, options, &view, runs_schema, now - began_ms);
+        *told_ms = now;
+    }
+    return true;
+}
+
+FollowEnd
+follow_leader(Wait *wait, const RunOptions *options, Db *db, Lock *lock, Str runs_schema,
+              int64_t deadline_ms, Error *err)
+{
+    int64_t began = clock_ms(), told = 0, looked = 0;
     for (;;) {
-        SCRATCH_ARENA(scratch);
-        LockView view = {0};
-        int64_t  now = clock_ms();
-        if (!lock_look(lock, scratch, &view, err))
-            return FOLLOW_FAILED;
-        if (!view.held)
+        bool    free = false;
+        int64_t now = clock_ms();
+        bool    closely = !looked || now - looked >= LOOK_EVERY_MS || now >= deadline_ms;
+        if (closely ? !look_closely(options, db, lock, runs_schema, began, &told, deadline_ms,
+                                    &free, err)
+                    : !lock_is_free(lock, &free, err))
+            return err->code == ERROR_LOCKED ? FOLLOW_DEADLINE : FOLLOW_FAILED;
+        if (closely)
+            looked = now;
+        if (free)
             return FOLLOW_FREE;
-        if (is_lost(scratch, db, options, &view, runs_schema)) {
-            log_warn("lock.taken-over", "the leader (%s) gave no sign of life for %lld ms: taking over",
-                     view.who ? view.who : "unknown", (long long)view.silent_ms);
-            if (view.session_id || view.run_id)
-                return lock_evict(lock, &view, EVICT_MS, err) ? FOLLOW_FREE : FOLLOW_FAILED;
-        }
-        if (now >= deadline_ms)
-            return too_long(&view, now - began, err);
-        if (!told || now - told >= TELL_EVERY_MS) {
-            tell(scratch, db, options, &view, runs_schema, now - began);
-            told = now;
-        }
         if (!wait_sleep(wait, poll_ms(now - began), err))
             return FOLLOW_FAILED;
     }

@@ -13,7 +13,7 @@ typedef enum FollowEnd {
     FOLLOW_FAILED,   /* err is set */
 } FollowEnd;
 
-FollowEnd follow_leader(Arena *arena, Wait *wait, const RunOptions *options, Db *db, Lock *lock,
+FollowEnd follow_leader(Wait *wait, const RunOptions *options, Db *db, Lock *lock,
                         Str runs_schema, int64_t deadline_ms, Error *err) MUST_CHECK;
 /* The run that ended while we waited (or had ended since our process started) failed, and it was
  * about the same files: its error is ours. */

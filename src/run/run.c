@@ -135,7 +135,7 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
                   str_from_duration_ms(scratch, ret->duration_ms));
         return true;
     }
-    FollowEnd end = follow_leader(a->arena, a->wait, o, a->db, lock, runs_schema, a->lock_deadline_ms,
+    FollowEnd end = follow_leader(a->wait, o, a->db, lock, runs_schema, a->lock_deadline_ms,
                                   err);
     *ret_again = end == FOLLOW_FREE;
     return end == FOLLOW_FREE;

@@ -99,10 +99,10 @@ static const unsigned char lite_next[8][7] = {
 static int
 lite_class(const Lexer *l, const Token *t)
 {
-    static const char *const words[] = {"explain", "create",  "temp", "temporary",
-                                        "trigger", "end", NULL};
-    static const int         classes[] = {LITE_EXPLAIN, LITE_CREATE,  LITE_TEMP,
-                                          LITE_TEMP,    LITE_TRIGGER, LITE_END};
+    static const char *const words[] = {"explain", "create", "temp", "temporary",
+                                        "trigger", "end",    NULL};
+    static const int classes[] = {LITE_EXPLAIN, LITE_CREATE,  LITE_TEMP,
+                                  LITE_TEMP,    LITE_TRIGGER, LITE_END};
     if (lex_is_symbol(l, t, ';'))
         return LITE_SEMI;
     int word = lex_word_in(l, t, words);
@@ -144,16 +144,15 @@ feed_postgres(Blocks *b, const Lexer *l, const Token *t)
         look_at_head(b, l, t);
     if (b->part != PROGRAM_BODY || last_is_symbol(b, l, '.') || last_is_word(b, l, "as"))
         return false;
-    if (b->depth == 0) {
-        Token next = lex_is_word(l, t, "begin") ? lex_peek(l) : (Token){TOKEN_END, 0, 0, NULL};
+    if (lex_is_word(l, t, "begin")) {
+        Token next = lex_peek(l);
         if (lex_is_word(l, &next, "atomic"))
             push(b, BLOCK_BEGIN, t);
-    } else if (lex_is_word(l, t, "case")) {
+    } else if (b->depth > 0 && lex_is_word(l, t, "case")) {
         push(b, BLOCK_EXPRESSION, t);
-    } else if (lex_is_word(l, t, "end")) {
+    } else if (b->depth > 0 && lex_is_word(l, t, "end")) {
         /* Else it is a column's label: SELECT 1 end. */
-        if (top(b) == BLOCK_EXPRESSION || last_is_symbol(b, l, ';') ||
-            last_is_word(b, l, "atomic"))
+        if (top(b) == BLOCK_EXPRESSION || last_is_symbol(b, l, ';') || last_is_word(b, l, "atomic"))
             b->depth--;
     }
     return false;
@@ -170,8 +169,8 @@ start_body(Blocks *b)
 
 /* The words after END, and the block each closes. */
 static const char *const closers[] = {"case", "if", "loop", "while", "repeat", "for", NULL};
-static const char        closed_kinds[] = {BLOCK_CASE,  BLOCK_IF,     BLOCK_LOOP,
-                                           BLOCK_WHILE, BLOCK_REPEAT, BLOCK_FOR};
+static const char closed_kinds[] = {BLOCK_CASE,  BLOCK_IF,     BLOCK_LOOP,
+                                    BLOCK_WHILE, BLOCK_REPEAT, BLOCK_FOR};
 
 static void
 close_block(Blocks *b, const Lexer *l, bool at_start)
@@ -181,8 +180,8 @@ close_block(Blocks *b, const Lexer *l, bool at_start)
         return;
     }
     Token next = lex_peek(l);
-    int   closer = lex_word_in(l, &next, closers);
-    char  kind = closer < 0 ? BLOCK_BEGIN : closed_kinds[closer];
+    int closer = lex_word_in(l, &next, closers);
+    char kind = closer < 0 ? BLOCK_BEGIN : closed_kinds[closer];
     /* REPEAT ... UNTIL condition END REPEAT: the only END behind an expression. */
     if (!at_start && kind != BLOCK_REPEAT)
         return;
@@ -194,10 +193,25 @@ close_block(Blocks *b, const Lexer *l, bool at_start)
 static void
 feed_body_word(Blocks *b, const Lexer *l, const Token *t, bool at_start)
 {
-    static const char *const words[] = {"begin",  "case", "if",   "loop", "while",   "repeat",
-                                        "for",    "then", "else", "do",   "declare", "handler",
-                                        "atomic", "end",  NULL};
-    enum { BEGIN, CASE, IF, LOOP, WHILE, REPEAT, FOR, THEN, ELSE, DO, DECLARE, HANDLER, ATOMIC, END };
+    static const char *const words[] = {"begin",   "case",    "if",     "loop", "while",
+                                        "repeat",  "for",     "then",   "else", "do",
+                                        "declare", "handler", "atomic", "end",  NULL};
+    enum {
+        BEGIN,
+        CASE,
+        IF,
+        LOOP,
+        WHILE,
+        REPEAT,
+        FOR,
+        THEN,
+        ELSE,
+        DO,
+        DECLARE,
+        HANDLER,
+        ATOMIC,
+        END
+    };
     char open = top(b);
     switch (lex_word_in(l, t, words)) {
     case BEGIN:
@@ -260,9 +274,9 @@ feed_body_word(Blocks *b, const Lexer *l, const Token *t, bool at_start)
 static bool
 decide_program(Blocks *b, const Lexer *l, const Token *t)
 {
-    static const char *const before[] = {"create",       "alter",        "or",        "replace",
-                                         "definer",      "current_user", "current_role",
-                                         "aggregate",    NULL};
+    static const char *const before[] = {"create",       "alter",     "or",
+                                         "replace",      "definer",   "current_user",
+                                         "current_role", "aggregate", NULL};
     static const char *const compound[] = {"if", "case", "loop", "while", "repeat", "for", NULL};
     static const char *const kinds[] = {"trigger", "event", "procedure", "function", NULL};
     static const ProgramPart parts[] = {PROGRAM_TRIGGER, PROGRAM_EVENT, PROGRAM_PROCEDURE,
@@ -293,8 +307,8 @@ static bool
 feed_routine_head(Blocks *b, const Lexer *l, const Token *t)
 {
     static const char *const characteristics[] = {
-        "comment",  "language", "sql",      "not",     "deterministic", "contains", "no",
-        "modifies", "reads",    "data",     "security", "definer",      "invoker",  NULL};
+        "comment",  "language", "sql",  "not",      "deterministic", "contains", "no",
+        "modifies", "reads",    "data", "security", "definer",       "invoker",  NULL};
     static const char *const first[] = {"begin",  "case", "if",     "loop", "while",
                                         "repeat", "for",  "return", NULL};
     if (!b->parameters) {

@@ -23,23 +23,23 @@ typedef enum ProgramPart {
 
 typedef struct Blocks {
     SqlDialect dialect;
-    size_t     tokens; /* of the statement, so far */
-    Token      last;   /* the token before this one, when tokens > 0 */
-    size_t     parens;
+    size_t tokens; /* of the statement, so far */
+    Token last;    /* the token before this one, when tokens > 0 */
+    size_t parens;
     /* Blocks that are open: one letter each, and where they opened. */
-    char   kinds[BLOCKS_DEEPEST];
+    char kinds[BLOCKS_DEEPEST];
     size_t starts[BLOCKS_DEEPEST];
     size_t depth;
-    bool   too_deep;
+    bool too_deep;
     /* SQLite: state of its machine, and where the trigger began. */
-    int    state;
+    int state;
     size_t first;
     /* PostgreSQL, MySQL. */
     ProgramPart part;
-    bool        at_start;   /* a statement of the body may begin here */
-    bool        parameters; /* the parameter list has been read */
-    bool        declares, handles; /* in DECLARE; in DECLARE ... HANDLER */
-    bool        skip;       /* the next token belongs to this one */
+    bool at_start;          /* a statement of the body may begin here */
+    bool parameters;        /* the parameter list has been read */
+    bool declares, handles; /* in DECLARE; in DECLARE ... HANDLER */
+    bool skip;              /* the next token belongs to this one */
 } Blocks;
 
 void blocks_start(Blocks *b, SqlDialect dialect);

@@ -98,7 +98,7 @@ static Str
 unquoted(Arena *arena, Str text)
 {
     char close = text.p[0] == '[' ? ']' : text.p[0];
-    Str  inside = str_sub(text, 1, text.n - 1);
+    Str inside = str_sub(text, 1, text.n - 1);
     if (close == ']' || str_find(inside, close) == inside.n)
         return inside;
     StrBuf out = strbuf_new(arena, inside.n + 1);
@@ -128,7 +128,7 @@ folded(Arena *arena, Str text)
 static Str
 one_name(Facts *f)
 {
-    Str  text = lex_text(&f->lex, &f->token), name = STR_ABSENT;
+    Str text = lex_text(&f->lex, &f->token), name = STR_ABSENT;
     bool postgres = f->options->dialect == SQL_POSTGRES;
     if (f->token.kind == TOKEN_WORD)
         name = postgres ? folded(f->arena, text) : text;

@@ -13,19 +13,19 @@ void sql_facts(Arena *arena, const SqlOptions *options, Str text, SqlStatement *
 /* ---- for the readers ---- */
 
 typedef struct Facts {
-    Arena            *arena;
+    Arena *arena;
     const SqlOptions *options;
-    Lexer             lex;
-    Token             token;  /* the one looked at */
-    size_t            parens; /* open before it */
-    SqlStatement     *s;
+    Lexer lex;
+    Token token;   /* the one looked at */
+    size_t parens; /* open before it */
+    SqlStatement *s;
 } Facts;
 
 typedef enum FactsVerb { FACTS_CREATE, FACTS_CHANGE, FACTS_DROP } FactsVerb;
 
 typedef struct WordKind {
     const char *word;
-    SqlKind     kind;
+    SqlKind kind;
 } WordKind;
 
 void facts_next(Facts *f);

@@ -9,27 +9,48 @@
 #include "core/banned.h"
 
 static const WordKind kinds[] = {
-    {"insert", SQL_KIND_DML},        {"update", SQL_KIND_DML},
-    {"delete", SQL_KIND_DML},        {"replace", SQL_KIND_DML},
-    {"select", SQL_KIND_DML},        {"with", SQL_KIND_DML},
-    {"values", SQL_KIND_DML},        {"table", SQL_KIND_DML},
-    {"do", SQL_KIND_DML},            {"show", SQL_KIND_DML},
-    {"explain", SQL_KIND_DML},       {"describe", SQL_KIND_DML},
-    {"desc", SQL_KIND_DML},          {"checksum", SQL_KIND_DML},
-    {"create", SQL_KIND_DDL},        {"alter", SQL_KIND_DDL},
-    {"drop", SQL_KIND_DDL},          {"rename", SQL_KIND_DDL},
-    {"truncate", SQL_KIND_DDL},      {"grant", SQL_KIND_DDL},
-    {"revoke", SQL_KIND_DDL},        {"optimize", SQL_KIND_DDL},
-    {"repair", SQL_KIND_DDL},        {"check", SQL_KIND_DDL},
-    {"lock", SQL_KIND_DDL},          {"unlock", SQL_KIND_DDL},
-    {"flush", SQL_KIND_DDL},         {"cache", SQL_KIND_DDL},
-    {"reset", SQL_KIND_DDL},         {"install", SQL_KIND_DDL},
-    {"uninstall", SQL_KIND_DDL},     {"change", SQL_KIND_DDL},
-    {"stop", SQL_KIND_DDL},          {"start", SQL_KIND_DDL},
-    {"begin", SQL_KIND_BEGIN},       {"commit", SQL_KIND_COMMIT},
-    {"rollback", SQL_KIND_ROLLBACK}, {"savepoint", SQL_KIND_SAVEPOINT},
-    {"release", SQL_KIND_SAVEPOINT}, {"set", SQL_KIND_SESSION},
-    {"use", SQL_KIND_SESSION},       {"prepare", SQL_KIND_SESSION},
+    {"insert", SQL_KIND_DML},
+    {"update", SQL_KIND_DML},
+    {"delete", SQL_KIND_DML},
+    {"replace", SQL_KIND_DML},
+    {"select", SQL_KIND_DML},
+    {"with", SQL_KIND_DML},
+    {"values", SQL_KIND_DML},
+    {"table", SQL_KIND_DML},
+    {"do", SQL_KIND_DML},
+    {"show", SQL_KIND_DML},
+    {"explain", SQL_KIND_DML},
+    {"describe", SQL_KIND_DML},
+    {"desc", SQL_KIND_DML},
+    {"checksum", SQL_KIND_DML},
+    {"create", SQL_KIND_DDL},
+    {"alter", SQL_KIND_DDL},
+    {"drop", SQL_KIND_DDL},
+    {"rename", SQL_KIND_DDL},
+    {"truncate", SQL_KIND_DDL},
+    {"grant", SQL_KIND_DDL},
+    {"revoke", SQL_KIND_DDL},
+    {"optimize", SQL_KIND_DDL},
+    {"repair", SQL_KIND_DDL},
+    {"check", SQL_KIND_DDL},
+    {"lock", SQL_KIND_DDL},
+    {"unlock", SQL_KIND_DDL},
+    {"flush", SQL_KIND_DDL},
+    {"cache", SQL_KIND_DDL},
+    {"reset", SQL_KIND_DDL},
+    {"install", SQL_KIND_DDL},
+    {"uninstall", SQL_KIND_DDL},
+    {"change", SQL_KIND_DDL},
+    {"stop", SQL_KIND_DDL},
+    {"start", SQL_KIND_DDL},
+    {"begin", SQL_KIND_BEGIN},
+    {"commit", SQL_KIND_COMMIT},
+    {"rollback", SQL_KIND_ROLLBACK},
+    {"savepoint", SQL_KIND_SAVEPOINT},
+    {"release", SQL_KIND_SAVEPOINT},
+    {"set", SQL_KIND_SESSION},
+    {"use", SQL_KIND_SESSION},
+    {"prepare", SQL_KIND_SESSION},
     {"deallocate", SQL_KIND_SESSION},
 };
 
@@ -48,7 +69,7 @@ skip_value(Facts *f)
 static SqlObjectKind
 take_object_word(Facts *f, bool *ret_temporary)
 {
-    static const char *const before[] = {"or",     "replace",  "aggregate", "unique", "fulltext",
+    static const char *const before[] = {"or",      "replace", "aggregate", "unique", "fulltext",
                                          "spatial", "online",  "offline",   "ignore", NULL};
     *ret_temporary = false;
     for (;;) {
@@ -63,13 +84,13 @@ take_object_word(Facts *f, bool *ret_temporary)
             break;
         }
     }
-    return facts_take(f, "table")                                     ? SQL_OBJECT_TABLE
-           : facts_take(f, "index")                                   ? SQL_OBJECT_INDEX
-           : facts_take(f, "view")                                    ? SQL_OBJECT_VIEW
-           : facts_take(f, "trigger")                                 ? SQL_OBJECT_TRIGGER
-           : facts_take(f, "procedure") || facts_take(f, "function")  ? SQL_OBJECT_ROUTINE
-           : facts_take(f, "database") || facts_take(f, "schema")     ? SQL_OBJECT_DATABASE
-                                                                      : SQL_OBJECT_NONE;
+    return facts_take(f, "table")                                    ? SQL_OBJECT_TABLE
+           : facts_take(f, "index")                                  ? SQL_OBJECT_INDEX
+           : facts_take(f, "view")                                   ? SQL_OBJECT_VIEW
+           : facts_take(f, "trigger")                                ? SQL_OBJECT_TRIGGER
+           : facts_take(f, "procedure") || facts_take(f, "function") ? SQL_OBJECT_ROUTINE
+           : facts_take(f, "database") || facts_take(f, "schema")    ? SQL_OBJECT_DATABASE
+                                                                     : SQL_OBJECT_NONE;
 }
 
 /* CREATE INDEX i ON t, DROP INDEX i ON t: what changes is the table. */
@@ -88,7 +109,7 @@ alter_table_name(Facts *f)
 {
     static const char *const other[] = {"column", "index", "key", "constraint", "partition", NULL};
     static const char *const to[] = {"to", "as", NULL};
-    bool                     one = true;
+    bool one = true;
     while (!facts_end(f)) {
         if (one && facts_take(f, "rename") && !facts_at_any(f, other)) {
             if (!facts_take_any(f, to))
@@ -107,7 +128,7 @@ read_ddl(Facts *f, FactsVerb verb)
     /* ALTER DATABASE may leave out the name. */
     static const char *const options[] = {"character",  "charset", "default", "collate",
                                           "encryption", "read",    "comment", NULL};
-    bool          temporary;
+    bool temporary;
     SqlObjectKind kind = take_object_word(f, &temporary);
     if (kind == SQL_OBJECT_INDEX) {
         index_table(f);
@@ -165,9 +186,9 @@ read_analyze(Facts *f)
 static void
 read_xa(Facts *f)
 {
-    static const WordKind rows[] = {{"start", SQL_KIND_BEGIN},       {"begin", SQL_KIND_BEGIN},
-                                    {"end", SQL_KIND_SAVEPOINT},     {"prepare", SQL_KIND_SAVEPOINT},
-                                    {"commit", SQL_KIND_COMMIT},     {"rollback", SQL_KIND_ROLLBACK},
+    static const WordKind rows[] = {{"start", SQL_KIND_BEGIN},   {"begin", SQL_KIND_BEGIN},
+                                    {"end", SQL_KIND_SAVEPOINT}, {"prepare", SQL_KIND_SAVEPOINT},
+                                    {"commit", SQL_KIND_COMMIT}, {"rollback", SQL_KIND_ROLLBACK},
                                     {"recover", SQL_KIND_DML}};
     f->s->kind = facts_kind(f, rows, COUNT_OF(rows));
 }

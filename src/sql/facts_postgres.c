@@ -10,21 +10,49 @@
 #include "core/banned.h"
 
 static const WordKind kinds[] = {
-    {"insert", SQL_KIND_DML},         {"update", SQL_KIND_DML},       {"delete", SQL_KIND_DML},
-    {"select", SQL_KIND_DML},         {"with", SQL_KIND_DML},         {"values", SQL_KIND_DML},
-    {"merge", SQL_KIND_DML},          {"table", SQL_KIND_DML},        {"copy", SQL_KIND_DML},
-    {"show", SQL_KIND_DML},           {"explain", SQL_KIND_DML},      {"create", SQL_KIND_DDL},
-    {"alter", SQL_KIND_DDL},          {"drop", SQL_KIND_DDL},         {"truncate", SQL_KIND_DDL},
-    {"comment", SQL_KIND_DDL},        {"grant", SQL_KIND_DDL},        {"revoke", SQL_KIND_DDL},
-    {"security", SQL_KIND_DDL},       {"reassign", SQL_KIND_DDL},     {"import", SQL_KIND_DDL},
-    {"refresh", SQL_KIND_DDL},        {"reindex", SQL_KIND_DDL},      {"cluster", SQL_KIND_DDL},
-    {"repack", SQL_KIND_DDL},         {"vacuum", SQL_KIND_DDL},       {"analyze", SQL_KIND_DDL},
-    {"analyse", SQL_KIND_DDL},        {"begin", SQL_KIND_BEGIN},      {"start", SQL_KIND_BEGIN},
-    {"commit", SQL_KIND_COMMIT},      {"end", SQL_KIND_COMMIT},       {"rollback", SQL_KIND_ROLLBACK},
-    {"abort", SQL_KIND_ROLLBACK},     {"savepoint", SQL_KIND_SAVEPOINT},
-    {"release", SQL_KIND_SAVEPOINT},  {"set", SQL_KIND_SESSION},      {"reset", SQL_KIND_SESSION},
-    {"load", SQL_KIND_SESSION},       {"prepare", SQL_KIND_SESSION},  {"deallocate", SQL_KIND_SESSION},
-    {"listen", SQL_KIND_SESSION},     {"unlisten", SQL_KIND_SESSION},
+    {"insert", SQL_KIND_DML},
+    {"update", SQL_KIND_DML},
+    {"delete", SQL_KIND_DML},
+    {"select", SQL_KIND_DML},
+    {"with", SQL_KIND_DML},
+    {"values", SQL_KIND_DML},
+    {"merge", SQL_KIND_DML},
+    {"table", SQL_KIND_DML},
+    {"copy", SQL_KIND_DML},
+    {"show", SQL_KIND_DML},
+    {"explain", SQL_KIND_DML},
+    {"create", SQL_KIND_DDL},
+    {"alter", SQL_KIND_DDL},
+    {"drop", SQL_KIND_DDL},
+    {"truncate", SQL_KIND_DDL},
+    {"comment", SQL_KIND_DDL},
+    {"grant", SQL_KIND_DDL},
+    {"revoke", SQL_KIND_DDL},
+    {"security", SQL_KIND_DDL},
+    {"reassign", SQL_KIND_DDL},
+    {"import", SQL_KIND_DDL},
+    {"refresh", SQL_KIND_DDL},
+    {"reindex", SQL_KIND_DDL},
+    {"cluster", SQL_KIND_DDL},
+    {"repack", SQL_KIND_DDL},
+    {"vacuum", SQL_KIND_DDL},
+    {"analyze", SQL_KIND_DDL},
+    {"analyse", SQL_KIND_DDL},
+    {"begin", SQL_KIND_BEGIN},
+    {"start", SQL_KIND_BEGIN},
+    {"commit", SQL_KIND_COMMIT},
+    {"end", SQL_KIND_COMMIT},
+    {"rollback", SQL_KIND_ROLLBACK},
+    {"abort", SQL_KIND_ROLLBACK},
+    {"savepoint", SQL_KIND_SAVEPOINT},
+    {"release", SQL_KIND_SAVEPOINT},
+    {"set", SQL_KIND_SESSION},
+    {"reset", SQL_KIND_SESSION},
+    {"load", SQL_KIND_SESSION},
+    {"prepare", SQL_KIND_SESSION},
+    {"deallocate", SQL_KIND_SESSION},
+    {"listen", SQL_KIND_SESSION},
+    {"unlisten", SQL_KIND_SESSION},
 };
 
 /* At the '(' of a list of options, (name [=] value, ...): is this one on? Stays where it is. */
@@ -32,7 +60,7 @@ static bool
 option(const Facts *at, const char *name, bool otherwise)
 {
     static const char *const off[] = {"off", "false", "0", NULL};
-    Facts                    f = *at;
+    Facts f = *at;
     if (!facts_at_symbol(&f, '('))
         return otherwise;
     facts_next(&f);
@@ -58,7 +86,7 @@ static void
 create_index(Facts *f)
 {
     SqlStatement *s = f->s;
-    Str           table;
+    Str table;
     if (facts_take(f, "concurrently")) {
         concurrently(s);
         s->concurrent_index = true;
@@ -79,18 +107,17 @@ create_index(Facts *f)
 static SqlObjectKind
 take_object_word(Facts *f)
 {
-    static const char *const before[] = {"or",       "replace",   "global",    "local",
-                                         "temp",     "temporary", "unlogged",  "recursive",
-                                         "foreign",  "unique",    "constraint", "materialized",
-                                         NULL};
+    static const char *const before[] = {
+        "or",        "replace", "global", "local",      "temp",         "temporary", "unlogged",
+        "recursive", "foreign", "unique", "constraint", "materialized", NULL};
     static const char *const routines[] = {"function", "procedure", "routine", "aggregate", NULL};
     while (facts_take_any(f, before))
         ;
-    return facts_take(f, "table")       ? SQL_OBJECT_TABLE
-           : facts_take(f, "index")     ? SQL_OBJECT_INDEX
-           : facts_take(f, "view")      ? SQL_OBJECT_VIEW
-           : facts_take(f, "trigger")   ? SQL_OBJECT_TRIGGER
-           : facts_take(f, "database")  ? SQL_OBJECT_DATABASE
+    return facts_take(f, "table")        ? SQL_OBJECT_TABLE
+           : facts_take(f, "index")      ? SQL_OBJECT_INDEX
+           : facts_take(f, "view")       ? SQL_OBJECT_VIEW
+           : facts_take(f, "trigger")    ? SQL_OBJECT_TRIGGER
+           : facts_take(f, "database")   ? SQL_OBJECT_DATABASE
            : facts_take_any(f, routines) ? SQL_OBJECT_ROUTINE
                                          : SQL_OBJECT_NONE;
 }
@@ -119,7 +146,7 @@ static void
 alter_table(Facts *f)
 {
     SqlStatement *s = f->s;
-    bool          one = true;
+    bool one = true;
     facts_take(f, "if");
     facts_take(f, "exists");
     facts_take(f, "only");
@@ -222,13 +249,16 @@ read_reindex(Facts *f)
     if (option(f, "concurrently", false))
         concurrently(f->s);
     facts_skip_parens(f);
-    bool          index = facts_at(f, "index"), table = facts_at(f, "table");
+    bool index = facts_at(f, "index"), table = facts_at(f, "table");
     if (facts_at_any(f, whole))
         f->s->no_transaction = true;
     facts_next(f);
     if (facts_take(f, "concurrently"))
         concurrently(f->s);
-    facts_object(f, index ? SQL_OBJECT_INDEX : table ? SQL_OBJECT_TABLE : SQL_OBJECT_NONE,
+    facts_object(f,
+                 index   ? SQL_OBJECT_INDEX
+                 : table ? SQL_OBJECT_TABLE
+                         : SQL_OBJECT_NONE,
                  FACTS_CHANGE);
 }
 
@@ -269,7 +299,7 @@ static void
 read_transaction(Facts *f)
 {
     static const char *const noise[] = {"work", "transaction", NULL};
-    SqlStatement            *s = f->s;
+    SqlStatement *s = f->s;
     if (facts_at(f, "prepared")) { /* COMMIT PREPARED, ROLLBACK PREPARED: of another session's */
         s->kind = SQL_KIND_OTHER;
         s->no_transaction = true;

@@ -6,20 +6,34 @@
 #include "core/banned.h"
 
 static const WordKind kinds[] = {
-    {"insert", SQL_KIND_DML},         {"update", SQL_KIND_DML},        {"delete", SQL_KIND_DML},
-    {"select", SQL_KIND_DML},         {"replace", SQL_KIND_DML},       {"with", SQL_KIND_DML},
-    {"values", SQL_KIND_DML},         {"explain", SQL_KIND_DML},       {"create", SQL_KIND_DDL},
-    {"alter", SQL_KIND_DDL},          {"drop", SQL_KIND_DDL},          {"analyze", SQL_KIND_DDL},
-    {"reindex", SQL_KIND_DDL},        {"vacuum", SQL_KIND_DDL},        {"begin", SQL_KIND_BEGIN},
-    {"commit", SQL_KIND_COMMIT},      {"end", SQL_KIND_COMMIT},        {"rollback", SQL_KIND_ROLLBACK},
-    {"savepoint", SQL_KIND_SAVEPOINT}, {"release", SQL_KIND_SAVEPOINT}, {"attach", SQL_KIND_SESSION},
+    {"insert", SQL_KIND_DML},
+    {"update", SQL_KIND_DML},
+    {"delete", SQL_KIND_DML},
+    {"select", SQL_KIND_DML},
+    {"replace", SQL_KIND_DML},
+    {"with", SQL_KIND_DML},
+    {"values", SQL_KIND_DML},
+    {"explain", SQL_KIND_DML},
+    {"create", SQL_KIND_DDL},
+    {"alter", SQL_KIND_DDL},
+    {"drop", SQL_KIND_DDL},
+    {"analyze", SQL_KIND_DDL},
+    {"reindex", SQL_KIND_DDL},
+    {"vacuum", SQL_KIND_DDL},
+    {"begin", SQL_KIND_BEGIN},
+    {"commit", SQL_KIND_COMMIT},
+    {"end", SQL_KIND_COMMIT},
+    {"rollback", SQL_KIND_ROLLBACK},
+    {"savepoint", SQL_KIND_SAVEPOINT},
+    {"release", SQL_KIND_SAVEPOINT},
+    {"attach", SQL_KIND_SESSION},
 };
 
 /* Pragmas with an argument in parentheses that ask and do not set. */
 static const char *const asking_pragmas[] = {
-    "foreign_key_check", "foreign_key_list", "function_list", "index_info", "index_list",
-    "index_xinfo",       "integrity_check",  "quick_check",   "table_info", "table_list",
-    "table_xinfo",       NULL};
+    "foreign_key_check", "foreign_key_list", "function_list",   "index_info",
+    "index_list",        "index_xinfo",      "integrity_check", "quick_check",
+    "table_info",        "table_list",       "table_xinfo",     NULL};
 
 /* Inside a transaction foreign_keys is ignored without a word, and the others are refused. */
 static const char *const outside_pragmas[] = {"foreign_keys", "journal_mode", "synchronous",

@@ -55,9 +55,9 @@ starts_at(const Lexer *l, size_t at, Str prefix)
 static bool
 behind(const Lexer *l, size_t from, Str needle, size_t *ret)
 {
-    Str    rest = str_sub(l->text, from, l->text.n);
+    Str rest = str_sub(l->text, from, l->text.n);
     size_t at = str_find_str(rest, needle);
-    bool   found = at < rest.n;
+    bool found = at < rest.n;
     *ret = found ? from + at + needle.n : l->text.n;
     return found;
 }
@@ -140,8 +140,8 @@ skip_blanks(Lexer *l)
             l->at = line_end(l, l->at);
         } else if (starts_at(l, l->at, STR("/*")) && !is_gate(l, l->at)) {
             size_t end;
-            bool   closed = l->dialect == SQL_POSTGRES ? nested_comment_end(l, l->at, &end)
-                                                       : behind(l, l->at + 2, STR("*/"), &end);
+            bool closed = l->dialect == SQL_POSTGRES ? nested_comment_end(l, l->at, &end)
+                                                     : behind(l, l->at + 2, STR("*/"), &end);
             if (!closed && l->dialect != SQL_SQLITE) /* SQLite: the end of the text closes it */
                 return false;
             l->at = end;
@@ -231,9 +231,9 @@ static Token
 quote_token(Lexer *l, char quote)
 {
     size_t start = l->at, end;
-    bool   name = quote == '`' || (quote == '"' && (l->dialect != SQL_MYSQL || l->ansi_quotes));
-    bool   backslash = l->dialect == SQL_MYSQL && !name && !l->no_backslash_escapes;
-    bool   closed = quoted_end(l, start + 1, quote, backslash, &end);
+    bool name = quote == '`' || (quote == '"' && (l->dialect != SQL_MYSQL || l->ansi_quotes));
+    bool backslash = l->dialect == SQL_MYSQL && !name && !l->no_backslash_escapes;
+    bool closed = quoted_end(l, start + 1, quote, backslash, &end);
     return quoted(l, start, closed, end, name ? TOKEN_NAME : TOKEN_STRING,
                   name ? "unterminated quoted identifier" : "unterminated quoted string");
 }
@@ -243,7 +243,7 @@ static Token
 prefixed_token(Lexer *l)
 {
     size_t start = l->at, end;
-    char   letter = (char)(byte_at(l, start) | 32), second = byte_at(l, start + 1);
+    char letter = (char)(byte_at(l, start) | 32), second = byte_at(l, start + 1);
     if (letter == 'e' && second == '\'') {
         bool closed = escape_string_end(l, start + 2, &end);
         return quoted(l, start, closed, end, TOKEN_STRING, "unterminated quoted string");
@@ -270,7 +270,8 @@ static Token
 word_token(Lexer *l)
 {
     size_t start = l->at, end = start;
-    /* PostgreSQL: a number does not take a '$' along, so that 1$$ opens a string as it does there. */
+    /* PostgreSQL: a number does not take a '$' along, so that 1$$ opens a string as it does there.
+     */
     bool dollar = l->dialect != SQL_POSTGRES || !is_digit(byte_at(l, start));
     /* A delimiter such as $$ ends a word: END$$. */
     bool cut = l->delimiter.n > 0 && !is_letter(l->delimiter.p[0]) && !is_digit(l->delimiter.p[0]);
@@ -337,7 +338,7 @@ lex_next(Lexer *l)
         return quote_token(l, c);
     if (c == '[' && l->dialect == SQL_SQLITE) {
         size_t end;
-        bool   closed = behind(l, l->at + 1, STR("]"), &end);
+        bool closed = behind(l, l->at + 1, STR("]"), &end);
         return quoted(l, l->at, closed, end, TOKEN_NAME, "unterminated quoted identifier");
     }
     if (c == '$' && l->dialect == SQL_POSTGRES)
@@ -357,8 +358,8 @@ lex_peek(const Lexer *l)
 bool
 lex_delimiter_line(Lexer *l)
 {
-    Str    rest = str_sub(l->text, l->at, l->text.n);
-    Str    line = str_trim(str_sub(rest, 0, str_find(rest, '\n')));
+    Str rest = str_sub(l->text, l->at, l->text.n);
+    Str line = str_trim(str_sub(rest, 0, str_find(rest, '\n')));
     size_t n = 0;
     l->at += str_find(rest, '\n');
     if (line.n > 1 && (line.p[0] == '\'' || line.p[0] == '"')) {

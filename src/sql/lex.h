@@ -20,28 +20,29 @@ typedef enum TokenKind {
 } TokenKind;
 
 typedef struct Token {
-    TokenKind   kind;
-    size_t      start, end;
+    TokenKind kind;
+    size_t start, end;
     const char *fault;
 } Token;
 
 typedef struct Lexer {
-    Str        text;
-    size_t     at;
+    Str text;
+    size_t at;
     SqlDialect dialect;
-    bool       no_backslash_escapes, ansi_quotes;
-    Str        delimiter;  /* absent: ';' ends statements */
-    size_t     gates;      /* executable comments that are open */
-    size_t     gate_start; /* where the outermost of them began */
+    bool no_backslash_escapes, ansi_quotes;
+    Str delimiter;     /* absent: ';' ends statements */
+    size_t gates;      /* executable comments that are open */
+    size_t gate_start; /* where the outermost of them began */
 } Lexer;
 
 Lexer lexer_new(Str text, const SqlOptions *options);
 Token lex_next(Lexer *l);
 Token lex_peek(const Lexer *l); /* what lex_next would return */
-/* MySQL: `at` is behind the word DELIMITER. Takes the rest of the line; false = no delimiter there. */
+/* MySQL: `at` is behind the word DELIMITER. Takes the rest of the line; false = no delimiter there.
+ */
 bool lex_delimiter_line(Lexer *l);
 
-Str  lex_text(const Lexer *l, const Token *t);
+Str lex_text(const Lexer *l, const Token *t);
 bool lex_is_word(const Lexer *l, const Token *t, const char *word); /* unquoted, any case */
 bool lex_is_symbol(const Lexer *l, const Token *t, char symbol);
 /* Index in a list that ends with NULL, or -1. */

@@ -68,8 +68,8 @@ PgCheck
 pgtree_check(Arena *scratch, Str statement)
 {
     PgCheck check = {0};
-    CLEANUP(free_result) PgQuerySplitResult result =
-        pg_query_split_with_parser(str_dup(scratch, statement));
+    CLEANUP(free_result)
+    PgQuerySplitResult result = pg_query_split_with_parser(str_dup(scratch, statement));
     if (result.error) {
         copy_message(check.message, sizeof check.message, words_of(result.error));
         check.at = byte_of_character(statement, result.error->cursorpos);

@@ -6,8 +6,9 @@
 
 typedef struct PgCheck {
     size_t statements; /* that the parser sees in it */
-    /* Refused: the parser's words, cut to a readable length, and the byte they are about. "" = fine. */
-    char   message[256];
+    /* Refused: the parser's words, cut to a readable length, and the byte they are about. "" =
+     * fine. */
+    char message[256];
     size_t at;
 } PgCheck;
 

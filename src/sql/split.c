@@ -16,14 +16,14 @@ enum { PARSE_MOST = 8 * 1024 * 1024 };
 enum { SCRATCH_MOST = 1024 * 1024 };
 
 typedef struct Splitter {
-    Arena            *arena;
+    Arena *arena;
     const SqlOptions *options;
-    Lexer             lex;
-    Blocks            blocks;
-    SqlStatements     found;
-    size_t            at, line, column; /* a position already counted up to */
-    Arena            *scratch;
-    size_t            scratch_used;
+    Lexer lex;
+    Blocks blocks;
+    SqlStatements found;
+    size_t at, line, column; /* a position already counted up to */
+    Arena *scratch;
+    size_t scratch_used;
 } Splitter;
 
 /* ---- positions and errors ---- */
@@ -58,7 +58,7 @@ static bool
 fail_meta_command(const Splitter *s, size_t offset, Error *err)
 {
     enum { NAME_SHOWN = 40 };
-    Str    rest = str_sub(s->lex.text, offset, s->lex.text.n);
+    Str rest = str_sub(s->lex.text, offset, s->lex.text.n);
     size_t n = 1;
     while (n < rest.n && n < NAME_SHOWN && ((rest.p[n] | 32) >= 'a' && (rest.p[n] | 32) <= 'z'))
         n++;
@@ -106,7 +106,7 @@ parse(Splitter *s, const SqlStatement *statement, Error *err)
         s->scratch_used = 0;
     }
     s->scratch_used += statement->length;
-    Str     text = str_sub(s->lex.text, statement->offset, statement->offset + statement->length);
+    Str text = str_sub(s->lex.text, statement->offset, statement->offset + statement->length);
     PgCheck check = pgtree_check(s->scratch, text);
     if (check.message[0])
         return fail_at(s, statement->offset + check.at, err, check.message);
@@ -119,10 +119,10 @@ parse(Splitter *s, const SqlStatement *statement, Error *err)
 static void
 skip_copy_data(Splitter *s)
 {
-    Str    text = s->lex.text;
+    Str text = s->lex.text;
     size_t at = s->lex.at;
     for (bool first = true; at < text.n; first = false) {
-        Str    rest = str_sub(text, at, text.n);
+        Str rest = str_sub(text, at, text.n);
         size_t n = str_find(rest, '\n');
         at += n < rest.n ? n + 1 : n;
         if (!first && str_eq(str_trim(str_sub(rest, 0, n)), STR("\\.")))
@@ -135,7 +135,7 @@ static bool
 add_statement(Splitter *s, size_t start, size_t end, bool copies, Error *err)
 {
     const SqlOptions *options = s->options;
-    SqlStatement      statement = {.offset = start, .length = end - start};
+    SqlStatement statement = {.offset = start, .length = end - start};
     advance(s, start);
     statement.line = s->line;
     statement.column = s->column;
@@ -172,8 +172,7 @@ ends(Splitter *s, const Token *t)
     bool ended = blocks_feed(&s->blocks, &s->lex, t);
     /* Between DELIMITER lines a stored program ends at the delimiter alone. Any other statement
      * cannot hold a ';', so that one ends it there too. */
-    return ended && s->lex.gates == 0 &&
-           !(s->lex.delimiter.n > 0 && blocks_is_program(&s->blocks));
+    return ended && s->lex.gates == 0 && !(s->lex.delimiter.n > 0 && blocks_is_program(&s->blocks));
 }
 
 /* The next statement, if there is one: from its first token to its last. */
@@ -181,7 +180,7 @@ static bool
 next_statement(Splitter *s, bool *ret_more, Error *err)
 {
     size_t start = 0, end = 0;
-    bool   any = false, copies = false;
+    bool any = false, copies = false;
     blocks_start(&s->blocks, s->options->dialect);
     for (;;) {
         Token t = lex_next(&s->lex);
@@ -195,7 +194,7 @@ next_statement(Splitter *s, bool *ret_more, Error *err)
             return fail_meta_command(s, t.start, err);
         if (ends(s, &t))
             return !any || add_statement(s, start, end, copies, err);
-        if (s->blocks.too_deep)
+        if (s->blocks.too_deep && s->lex.delimiter.n == 0)
             return fail_at(s, t.start, err, "blocks are nested too deeply");
         /* A ';' that a stored program keeps before its delimiter is not needed. */
         if (!any) {
@@ -222,8 +221,8 @@ sql_split(Arena *arena, Str text, const SqlOptions *options, SqlStatements *ret,
                   .line = 1,
                   .column = 1,
                   .scratch = arena_new()};
-    size_t   nul = str_find(text, '\0');
-    bool     more = true, ok = true;
+    size_t nul = str_find(text, '\0');
+    bool more = true, ok = true;
     if (nul < text.n)
         ok = fail_at(&s, nul, err, "the text holds a NUL byte");
     while (ok && more)
@@ -238,6 +237,6 @@ bool
 sql_is_blank(SqlDialect dialect, Str text)
 {
     SqlOptions options = {.dialect = dialect};
-    Lexer      lex = lexer_new(text, &options);
+    Lexer lex = lexer_new(text, &options);
     return lex_next(&lex).kind == TOKEN_END;
 }

@@ -30,6 +30,7 @@ MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 DBMATE = (ROOT / "tests/node/node_modules/@dbmate"
           / f"linux-{MACHINES.get(platform.machine(), 'none')}" / "bin/dbmate")
 MB = 1024 * 1024
+PATIENCE = 120  # seconds for any one run
 
 
 # ---- running and timing ------------------------------------------------------------------------
@@ -56,7 +57,11 @@ class Program:
         with tempfile.NamedTemporaryFile() as log:
             begin = time.monotonic()
             process = self.start(log.name)
-            status = process.wait()
+            try:
+                status = process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = f"nothing after {PATIENCE} s"
             seconds = time.monotonic() - begin
             if status != 0:
                 sys.exit(f"{self.name} ended with {status}:\n{pathlib.Path(log.name).read_text()}")
@@ -277,7 +282,7 @@ class Bench:
             processes = [program.start(f"{logs}/{number}") for number in range(size)]
             if watch:
                 watch(processes)
-            statuses = [process.wait() for process in processes]
+            statuses = [process.wait(PATIENCE) for process in processes]
             seconds = time.monotonic() - begin
             text = "".join(path.read_text(errors="replace") for path in pathlib.Path(logs).iterdir())
         if any(statuses):

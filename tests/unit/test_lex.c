@@ -19,11 +19,11 @@ static const SqlOptions sqlite = {.dialect = SQL_SQLITE};
 static const char *
 tokens(Arena *arena, const SqlOptions *options, const char *text)
 {
-    static const char letters[] = {[TOKEN_WORD] = 'w',   [TOKEN_NAME] = 'n', [TOKEN_STRING] = 's',
-                                   [TOKEN_SYMBOL] = '.', [TOKEN_GATE] = 'g', [TOKEN_DELIMITER] = 'd',
-                                   [TOKEN_BAD] = '?'};
+    static const char letters[] = {
+        [TOKEN_WORD] = 'w', [TOKEN_NAME] = 'n',      [TOKEN_STRING] = 's', [TOKEN_SYMBOL] = '.',
+        [TOKEN_GATE] = 'g', [TOKEN_DELIMITER] = 'd', [TOKEN_BAD] = '?'};
     StrBuf out = strbuf_new(arena, 1 << 20);
-    Lexer  lex = lexer_new(str_of(text), options);
+    Lexer lex = lexer_new(str_of(text), options);
     strbuf_puts(&out, "");
     for (;;) {
         Token t = lex_next(&lex);
@@ -42,7 +42,7 @@ tokens(Arena *arena, const SqlOptions *options, const char *text)
 
 typedef struct Case {
     const SqlOptions *options;
-    const char       *text, *want;
+    const char *text, *want;
 } Case;
 
 static void
@@ -105,7 +105,7 @@ test_mysql(void **state)
     (void)state;
     static const SqlOptions plain = {.dialect = SQL_MYSQL, .no_backslash_escapes = true};
     static const SqlOptions ansi = {.dialect = SQL_MYSQL, .ansi_quotes = true};
-    static const Case       cases[] = {
+    static const Case cases[] = {
         {&mysql, "'a\\'b' \"c\\\"d\" `e\\` f", "s'a\\'b' s\"c\\\"d\" n`e\\` wf"},
         {&mysql, "`a``b`", "n`a``b`"},
         {&plain, "'a\\' b", "s'a\\' wb"},
@@ -185,8 +185,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_common), cmocka_unit_test(test_postgres), cmocka_unit_test(test_mysql),
-        cmocka_unit_test(test_sqlite), cmocka_unit_test(test_delimiter),
+        cmocka_unit_test(test_common),    cmocka_unit_test(test_postgres),
+        cmocka_unit_test(test_mysql),     cmocka_unit_test(test_sqlite),
+        cmocka_unit_test(test_delimiter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 
 #include "conf/settings.h"
 
-#define ENV(...) ((char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define ENV(...) environment((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 static Arena *arena;
 static Error err;
@@ -48,6 +48,16 @@ tear_down(void **state)
     int left = chdir("/") != 0 || rmdir(dir) != 0;
     arena_free(arena);
     return left;
+}
+
+static char **
+environment(const char *const *entries)
+{
+    VEC(char *) copy = {0};
+    for (size_t i = 0; entries[i]; i++)
+        *vec_push(arena, &copy) = str_dup(arena, str_of(entries[i]));
+    *vec_push(arena, &copy) = NULL;
+    return copy.p;
 }
 
 static void
@@ -442,7 +452,7 @@ test_file_complaints(void **state)
     file_refused("- dir\n", 1, 1, "the file must hold settings, each a key and a value", "dir:");
     file_refused("dir\n", 1, 1, "the file must hold settings, each a key and a value", NULL);
     file_refused("? [a]\n: b\n", 1, 3, "a key must be a plain word", NULL);
-    file_refused("dir: a\n---\ndir: b\n", 2, 1, "a second document starts here", "one document");
+    file_refused("dir: a\n---\ndir: b\n", 3, 1, "a second document starts here", "one document");
     file_refused("dir: \"a\\0b\"\n", 1, 6, "the value of 'dir' holds a NUL byte", NULL);
     file_refused("x: &a {dir: b}\n<<: *a\n", 2, 1, "merging with '<<' is not supported", "out");
 }
@@ -510,8 +520,7 @@ test_file_hostile(void **state)
     for (int i = 0; i < 500000; i++)
         strbuf_puts(&b, "[[");
     put("lockstep.yaml", strbuf_str(&b));
-    error_clear(&err);
-    assert_false(settings_load(arena, &flags, ENV(), &s, &err));
+    refused(ENV(), "more than 16 levels", NULL);
 
     b = strbuf_new(arena, 3 << 20);
     for (int i = 0; i <= 1 << 20; i++)

@@ -27,16 +27,16 @@ check(const SqlOptions *options, const Case *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         SCRATCH_ARENA(arena);
-        Error         err = ERROR_INIT;
+        Error err = ERROR_INIT;
         SqlStatements found = {0};
-        Str           text = str_of(cases[i].text);
+        Str text = str_of(cases[i].text);
         if (!sql_split(arena, text, options, &found, &err))
             fail_msg("%s: %s", cases[i].text, err.message);
         for (size_t k = 0; k < found.n || cases[i].want[k]; k++) {
             assert_true(k < found.n);
             assert_non_null(cases[i].want[k]);
             const SqlStatement *s = &found.p[k];
-            Str                 piece = str_sub(text, s->offset, s->offset + s->length);
+            Str piece = str_sub(text, s->offset, s->offset + s->length);
             assert_string_equal(str_dup(arena, piece), cases[i].want[k]);
             size_t line, column;
             str_position(text, s->offset, &line, &column);
@@ -51,7 +51,7 @@ test_postgres(void **state)
 {
     (void)state;
     static const SqlOptions options = {.dialect = SQL_POSTGRES, .facts = true, .server_major = 15};
-    static const Case       cases[] = {
+    static const Case cases[] = {
         {"", {0}},
         {" ;; -- only\n /* comments ; */ ; ", {0}},
         {"select 1", {"select 1"}},
@@ -61,7 +61,8 @@ test_postgres(void **state)
          {"select ';', E'\\';', \";\", $$;$$, $a$;$$;$a$, U&';'", "select 2"}},
         {"/* /* ; */ ; */ select 1;select '\xc3\xa9;';  select 3",
          {"select 1", "select '\xc3\xa9;'", "select 3"}},
-        {"create function f() returns int language plpgsql as $f$ begin return 1; end; $f$; select 1",
+        {"create function f() returns int language plpgsql as $f$ begin return 1; end; $f$; select "
+         "1",
          {"create function f() returns int language plpgsql as $f$ begin return 1; end; $f$",
           "select 1"}},
         {"do $$ begin perform 1; end $$;do $$begin end$$",
@@ -90,10 +91,10 @@ test_mysql(void **state)
 {
     (void)state;
     static const SqlOptions options = {.dialect = SQL_MYSQL, .facts = true};
-    static const Case       cases[] = {
+    static const Case cases[] = {
         {"# a;\n-- b;\n/* c; */;", {0}},
-        {"select 'it\\'s;', \"a\\\";\", `b;`;select 5--1;#x", {"select 'it\\'s;', \"a\\\";\", `b;`",
-                                                              "select 5--1"}},
+        {"select 'it\\'s;', \"a\\\";\", `b;`;select 5--1;#x",
+         {"select 'it\\'s;', \"a\\\";\", `b;`", "select 5--1"}},
         {"/*!40101 SET NAMES utf8 */;\n/*!50001 a; b */; c",
          {"/*!40101 SET NAMES utf8 */", "/*!50001 a; b */", "c"}},
         {"delimiter $$\ncreate procedure p() begin select 1; end$$\nselect 1; select 2;\n$$\n"
@@ -115,7 +116,8 @@ test_mysql(void **state)
           "select 2"}},
         {"create procedure p() begin l: loop if x then leave l; end if; end loop l; while x do set "
          "x = 1; end while; repeat select repeat('a', 2); until x end repeat; end; select 2",
-         {"create procedure p() begin l: loop if x then leave l; end if; end loop l; while x do set "
+         {"create procedure p() begin l: loop if x then leave l; end if; end loop l; while x do "
+          "set "
           "x = 1; end while; repeat select repeat('a', 2); until x end repeat; end",
           "select 2"}},
         {"create procedure p() begin declare exit handler for sqlexception begin rollback; end; "
@@ -124,13 +126,15 @@ test_mysql(void **state)
           "select end, begin, t.end from t; update t set end = 1; end",
           "select 2"}},
         {"create definer=`a`@`%` trigger t after insert on a for each row follows b begin set "
-         "new.end = 1; end; create trigger u before insert on a for each row set new.x = 1; select 2",
+         "new.end = 1; end; create trigger u before insert on a for each row set new.x = 1; select "
+         "2",
          {"create definer=`a`@`%` trigger t after insert on a for each row follows b begin set "
           "new.end = 1; end",
           "create trigger u before insert on a for each row set new.x = 1", "select 2"}},
         {"create or replace definer=event@localhost function if not exists f(a enum('if')) returns "
          "int deterministic return if(a, case a when 1 then 2 end, 3); select 2",
-         {"create or replace definer=event@localhost function if not exists f(a enum('if')) returns "
+         {"create or replace definer=event@localhost function if not exists f(a enum('if')) "
+          "returns "
           "int deterministic return if(a, case a when 1 then 2 end, 3)",
           "select 2"}},
         {"create function g() returns int if 1 then return 2; else return 3; end if; select 2",
@@ -140,7 +144,8 @@ test_mysql(void **state)
         {"begin not atomic select 1; if x then select 2; end if; end; begin; select 1; commit",
          {"begin not atomic select 1; if x then select 2; end if; end", "begin", "select 1",
           "commit"}},
-        {"/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`l`*/ /*!50003 TRIGGER q BEFORE INSERT ON b FOR EACH "
+        {"/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`l`*/ /*!50003 TRIGGER q BEFORE INSERT ON b FOR "
+         "EACH "
          "ROW BEGIN SET @a = 1; END */; select 1",
          {"/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`l`*/ /*!50003 TRIGGER q BEFORE INSERT ON b FOR "
           "EACH ROW BEGIN SET @a = 1; END */",
@@ -159,8 +164,8 @@ test_mysql_modes(void **state)
     (void)state;
     static const SqlOptions plain = {.dialect = SQL_MYSQL, .no_backslash_escapes = true};
     static const SqlOptions ansi = {.dialect = SQL_MYSQL, .ansi_quotes = true};
-    static const Case       in_plain[] = {{"select '\\';select 2", {"select '\\'", "select 2"}}};
-    static const Case       in_ansi[] = {{"select \"\\\";select 2", {"select \"\\\"", "select 2"}}};
+    static const Case in_plain[] = {{"select '\\';select 2", {"select '\\'", "select 2"}}};
+    static const Case in_ansi[] = {{"select \"\\\";select 2", {"select \"\\\"", "select 2"}}};
     check(&plain, in_plain, 1);
     check(&ansi, in_ansi, 1);
 }
@@ -170,18 +175,20 @@ test_sqlite(void **state)
 {
     (void)state;
     static const SqlOptions options = {.dialect = SQL_SQLITE, .facts = true};
-    static const Case       cases[] = {
+    static const Case cases[] = {
         {"select 1; /* not closed", {"select 1"}},
         {"insert into [a;b] values (x'00', \"q;\", `z;`, 'it''s;');select 2",
          {"insert into [a;b] values (x'00', \"q;\", `z;`, 'it''s;')", "select 2"}},
-        {"create trigger t after insert on a begin update a set x = 1; select case when 1 then 2 end; "
+        {"create trigger t after insert on a begin update a set x = 1; select case when 1 then 2 "
+         "end; "
          "end; vacuum",
          {"create trigger t after insert on a begin update a set x = 1; select case when 1 then 2 "
           "end; end",
           "vacuum"}},
         {"create temp trigger if not exists t after insert on a begin select 'end;'; end /* ; */",
          {"create temp trigger if not exists t after insert on a begin select 'end;'; end"}},
-        {"explain query plan create temporary trigger t after insert on a begin select 1; end;select 2",
+        {"explain query plan create temporary trigger t after insert on a begin select 1; "
+         "end;select 2",
          {"explain query plan create temporary trigger t after insert on a begin select 1; end",
           "select 2"}},
         {"create table trigger_log(a); begin; end; select 1",
@@ -203,7 +210,7 @@ compare_with_sqlite(Str text)
 {
     static const SqlOptions options = {.dialect = SQL_SQLITE};
     SCRATCH_ARENA(arena);
-    Error         err = ERROR_INIT;
+    Error err = ERROR_INIT;
     SqlStatements found = {0}, more = {0};
     if (!sql_split(arena, text, &options, &found, &err)) {
         assert_false(complete(arena, text, 0, text.n));
@@ -221,7 +228,7 @@ compare_with_sqlite(Str text)
     if (found.n == 0)
         return;
     /* The last one is complete when one more word would be another statement. */
-    Str  longer = str_of(str_printf(arena, STR_FMT "\nx", STR_ARG(text)));
+    Str longer = str_of(str_printf(arena, STR_FMT "\nx", STR_ARG(text)));
     bool ended = sql_split(arena, longer, &options, &more, &err) && more.n > found.n;
     assert_int_equal(complete(arena, text, found.p[found.n - 1].offset, text.n), ended);
 }
@@ -231,11 +238,11 @@ test_sqlite_complete(void **state)
 {
     (void)state;
     static const char *const parts[] = {
-        "create ",  "temp ",   "temporary", " trigger ", "explain ", " query plan ", ";",
-        "; end",    " end ",   " end;",     "'a;'",      "\"b;\"",   "`c`",          "[d;]",
-        "-- x\n",   "/* ; */", "select ",   " begin ",   "\n",       "x",            "TRIGGER",
-        "/",        "-",       "'",         "endx",      "$",        "1end",         "\xc3\xa9",
-        "\v",       " case ",
+        "create ", "temp ", "temporary", " trigger ", "explain ", " query plan ",
+        ";",       "; end", " end ",     " end;",     "'a;'",     "\"b;\"",
+        "`c`",     "[d;]",  "-- x\n",    "/* ; */",   "select ",  " begin ",
+        "\n",      "x",     "TRIGGER",   "/",         "-",        "'",
+        "endx",    "$",     "1end",      "\xc3\xa9",  "\v",       " case ",
     };
     srandom(20);
     for (int round = 0; round < 50000; round++) {
@@ -250,9 +257,9 @@ test_sqlite_complete(void **state)
 }
 
 typedef struct Refusal {
-    SqlDialect  dialect;
+    SqlDialect dialect;
     const char *text, *message;
-    size_t      line, column;
+    size_t line, column;
 } Refusal;
 
 static void
@@ -264,7 +271,8 @@ test_refusals(void **state)
         {SQL_POSTGRES, "select \"abc", "unterminated quoted identifier", 1, 8},
         {SQL_POSTGRES, "select $a$ $b$", "unterminated dollar-quoted string", 1, 8},
         {SQL_POSTGRES, "-- x\n/* /* */", "unterminated comment", 2, 1},
-        {SQL_POSTGRES, "select 1;\n\\connect other\n", "'\\connect' is a command of psql, not SQL", 2, 1},
+        {SQL_POSTGRES, "select 1;\n\\connect other\n", "'\\connect' is a command of psql, not SQL",
+         2, 1},
         {SQL_POSTGRES, "select 1 \\gexec", "'\\gexec' is a command of psql, not SQL", 1, 10},
         {SQL_POSTGRES, "select 1;\nCREAT TABLE a ();", "syntax error at or near \"CREAT\"", 2, 1},
         {SQL_POSTGRES, "create function f() returns int begin atomic select 1;",
@@ -281,10 +289,10 @@ test_refusals(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         SCRATCH_ARENA(arena);
-        SqlOptions    options = {.dialect = cases[i].dialect};
-        Error         err = ERROR_INIT;
+        SqlOptions options = {.dialect = cases[i].dialect};
+        Error err = ERROR_INIT;
         SqlStatements found = {.n = 77};
-        size_t        line, column;
+        size_t line, column;
         assert_false(sql_split(arena, str_of(cases[i].text), &options, &found, &err));
         assert_int_equal(err.code, ERROR_USAGE);
         assert_string_equal(err.message, cases[i].message);
@@ -304,8 +312,8 @@ test_nul(void **state)
     static const SqlDialect dialects[] = {SQL_POSTGRES, SQL_MYSQL, SQL_SQLITE};
     for (size_t i = 0; i < COUNT_OF(dialects); i++) {
         SCRATCH_ARENA(arena);
-        SqlOptions    options = {.dialect = dialects[i]};
-        Error         err = ERROR_INIT;
+        SqlOptions options = {.dialect = dialects[i]};
+        Error err = ERROR_INIT;
         SqlStatements found = {0};
         assert_false(sql_split(arena, STR("select 1;\0drop"), &options, &found, &err));
         assert_int_equal(err.sql_offset, 9);
@@ -318,9 +326,9 @@ test_deep_blocks(void **state)
     (void)state;
     SCRATCH_ARENA(arena);
     static const SqlOptions options = {.dialect = SQL_MYSQL};
-    Error                   err = ERROR_INIT;
-    SqlStatements           found = {0};
-    StrBuf                  text = strbuf_new(arena, 1 << 20);
+    Error err = ERROR_INIT;
+    SqlStatements found = {0};
+    StrBuf text = strbuf_new(arena, 1 << 20);
     strbuf_puts(&text, "create procedure p() ");
     for (int i = 0; i < 10000; i++)
         strbuf_puts(&text, "begin ");
@@ -358,10 +366,10 @@ test_large(void **state)
         count++;
     }
     for (int dialect = SQL_POSTGRES; dialect <= SQL_SQLITE; dialect++) {
-        SqlOptions    options = {.dialect = (SqlDialect)dialect, .facts = true};
+        SqlOptions options = {.dialect = (SqlDialect)dialect, .facts = true};
         SqlStatements found = {0}, single = {0};
-        Error         err = ERROR_INIT;
-        int64_t       started = clock_ms();
+        Error err = ERROR_INIT;
+        int64_t started = clock_ms();
         assert_true(sql_split(arena, strbuf_str(&many), &options, &found, &err));
         assert_int_equal(found.n, count);
         assert_int_equal(found.p[count - 1].line, count);
@@ -375,11 +383,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_postgres),    cmocka_unit_test(test_mysql),
-        cmocka_unit_test(test_mysql_modes), cmocka_unit_test(test_sqlite),
-        cmocka_unit_test(test_sqlite_complete), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_nul),         cmocka_unit_test(test_deep_blocks),
-        cmocka_unit_test(test_blank),       cmocka_unit_test(test_large),
+        cmocka_unit_test(test_postgres),
+        cmocka_unit_test(test_mysql),
+        cmocka_unit_test(test_mysql_modes),
+        cmocka_unit_test(test_sqlite),
+        cmocka_unit_test(test_sqlite_complete),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_deep_blocks),
+        cmocka_unit_test(test_blank),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,9 @@ from (select is_used_lock(:'name') as id) holder
 left join information_schema.processlist p on p.id = holder.id
 where holder.id is not null
 
+-- name: lock_session_free_now
+select is_free_lock(:'name')
+
 -- name: lock_session_beat
 select coalesce(is_used_lock(:'name') = connection_id(), 0)
 

@@ -72,3 +72,6 @@ delete from :"own" where version = :'version'
 -- name: ledger_own_accept
 update :"own" set checksum = :'checksum', name = :'name', origin = :origin
 where version = :'version'
+
+-- name: ledger_since_begin
+(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::bigint

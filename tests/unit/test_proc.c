@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Children and their families, signals through the descriptor, becoming a program. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "proc/proc.h"
+
+extern char **environ;
+
+static Arena *arena;
+static Error err;
+static Wait w;
+static int status;
+
+typedef struct Lines {
+    size_t n, longest;
+    char text[8192];
+} Lines;
+static Lines lines;
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    arena = arena_new();
+    err = ERROR_INIT;
+    lines = (Lines){0};
+    status = -1;
+    w = wait_init();
+    w.read_signal = signals_read;
+    return signals_open(&w.signal_fd, &err) ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    while (signals_read(w.signal_fd))
+        ;
+    signals_restore();
+    close(w.signal_fd);
+    arena_free(arena);
+    return 0;
+}
+
+static void
+on_line(void *ctx, int stream, Str line)
+{
+    Lines *l = ctx;
+    size_t used = strlen(l->text);
+    l->n++;
+    l->longest = line.n > l->longest ? line.n : l->longest;
+    if (line.n < 200)
+        snprintf(l->text + used, sizeof l->text - used, "%d:" STR_FMT "\n", stream, STR_ARG(line));
+}
+
+static bool
+run_spec(ChildSpec spec)
+{
+    if (!spec.envp)
+        spec.envp = environ;
+    if (!spec.stdout_fd)
+        spec.stdout_fd = -1;
+    spec.line = on_line;
+    spec.line_ctx = &lines;
+    return child_run(&w, &spec, &status, &err);
+}
+
+static bool
+shell(const char *script, int64_t grace_ms, int64_t timeout_ms)
+{
+    char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, str_dup(arena, str_of(script)), NULL};
+    return run_spec((ChildSpec){.argv = argv, .grace_ms = grace_ms, .timeout_ms = timeout_ms});
+}
+
+/* After a delay this process gets a signal; the one who sends it is no child of ours. */
+static void
+signal_soon(int signo, int delay_ms)
+{
+    pid_t self = getpid(), middle = fork();
+    if (middle == 0) {
+        signals_restore();
+        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+        if (fork() == 0) {
+            /* Its parent ends first, and it must not come to the process under test. */
+            while (getppid() != 1 && getppid() != self)
+                ;
+            struct timespec t = {.tv_nsec = delay_ms * 1000000L};
+            nanosleep(&t, NULL);
+            kill(self, signo);
+        }
+        _exit(0);
+    }
+    waitpid(middle, NULL, 0);
+}
+
+/* Not in the group of anybody. */
+static bool
+nobody_left(void)
+{
+    return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+}
+
+/* ---- output and status ---- */
+
+static void
+test_lines_and_status(void **state)
+{
+    (void)state;
+    assert_true(shell("echo one; echo two >&2; printf 'three\\r\\n\\nlast'; exit 7", 1000, 0));
+    assert_int_equal(status, 7);
+    assert_non_null(strstr(lines.text, "1:one\n1:three\n1:\n1:last\n"));
+    assert_non_null(strstr(lines.text, "2:two\n"));
+    assert_int_equal(lines.n, 5);
+    assert_true(nobody_left());
+    assert_true(shell("kill -KILL $$", 1000, 0));
+    assert_int_equal(status, 128 + SIGKILL);
+    assert_true(shell("exec 1>&- 2>&-; exit 3", 1000, 0)); /* closed long before the end */
+    assert_int_equal(status, 3);
+}
+
+static void
+test_long_lines_and_much_output(void **state)
+{
+    (void)state;
+    assert_true(shell("head -c 300000 /dev/zero | tr '\\0' x; echo; echo end", 1000, 0));
+    assert_int_equal(lines.n, 2);
+    assert_int_equal(lines.longest, 64 * 1024);
+    assert_non_null(strstr(lines.text, "1:end\n"));
+    lines = (Lines){0};
+    assert_true(shell("yes a line | head -n 200000 | tee /dev/stderr", 1000, 0));
+    assert_int_equal(lines.n, 400000);
+}
+
+static void
+test_standard_descriptors(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_proc.XXXXXX", text[64] = "";
+    int file = mkstemp(path);
+    assert_int_equal(write(file, "input\n", 6), 6);
+    int out = memfd_create("out", MFD_CLOEXEC);
+    char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"cat; echo err >&2; ls /proc/self/fd"},
+                    NULL};
+    assert_true(run_spec((ChildSpec){.argv = argv, .stdin_path = path, .stdout_fd = out}));
+    ssize_t n = pread(out, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    /* The fourth is ls's own, of the directory: nothing of ours is inherited. */
+    assert_string_equal(text, "input\n0\n1\n2\n3\n");
+    assert_string_equal(lines.text, "2:err\n");
+    close(out);
+    close(file);
+    unlink(path);
+    lines = (Lines){0};
+    assert_true(shell("cat; readlink /proc/self/fd/0", 1000, 0));
+    assert_string_equal(lines.text, "1:/dev/null\n");
+}
+
+/* Started without descriptors 0, 1 and 2, as some supervisors do. */
+static void
+test_closed_descriptors(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        Wait own = wait_init();
+        Error error = ERROR_INIT;
+        char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"echo out; echo err >&2; cat"},
+                        NULL};
+        ChildSpec spec = {.argv = argv, .envp = environ, .stdout_fd = -1, .line = on_line,
+                          .line_ctx = &lines, .grace_ms = 100};
+        for (int fd = 0; fd < 3; fd++)
+            close(fd);
+        int ended = -1;
+        bool ok = child_run(&own, &spec, &ended, &error);
+        _exit(!ok || ended != 0 || !strstr(lines.text, "1:out\n") || !strstr(lines.text, "2:err\n"));
+    }
+    int how;
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(how, 0);
+}
+
+static void
+test_environment_and_state_of_the_child(void **state)
+{
+    (void)state;
+    char path[] = "PATH=/usr/bin:/bin", one[] = "ONE=1";
+    char *argv[] = {(char[]){"env"}, NULL}, *envp[] = {path, one, NULL};
+    assert_true(run_spec((ChildSpec){.argv = argv, .envp = envp}));
+    assert_string_equal(lines.text, "1:PATH=/usr/bin:/bin\n1:ONE=1\n");
+    lines = (Lines){0};
+    /* Nothing blocked, nothing ignored, a group of its own. */
+    assert_true(shell("grep -E '^Sig(Blk|Ign)' /proc/self/status; ps -o pgid= -p $$ >/dev/null 2>&1; "
+                      "read -r pid name state parent group rest </proc/$$/stat; [ $group = $$ ]",
+                      1000, 0));
+    assert_int_equal(status, 0);
+    assert_string_equal(lines.text, "1:SigBlk:\t0000000000000000\n1:SigIgn:\t0000000000000000\n");
+}
+
+static void
+test_cannot_start(void **state)
+{
+    (void)state;
+    char *absent[] = {(char[]){"no-such-program-here"}, NULL};
+    assert_false(run_spec((ChildSpec){.argv = absent}));
+    assert_int_equal(err.code, ERROR_FAILED);
+    assert_string_equal(err.message, "'no-such-program-here' is not there, or cannot be executed");
+    char path[] = "/tmp/test_proc.XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "#!/no/such/interpreter\n", 23), 23);
+    fchmod(fd, 0700);
+    close(fd);
+    char *script[] = {path, NULL};
+    error_clear(&err);
+    assert_false(run_spec((ChildSpec){.argv = script}));
+    assert_non_null(strstr(err.message, "cannot start"));
+    assert_non_null(strstr(err.message, "No such file"));
+    unlink(path);
+    char *cat[] = {(char[]){"cat"}, NULL};
+    error_clear(&err);
+    assert_false(run_spec((ChildSpec){.argv = cat, .stdin_path = path}));
+    assert_non_null(strstr(err.message, path));
+    assert_int_equal(status, -1);
+    assert_true(nobody_left());
+}
+
+/* ---- families ---- */
+
+/* The process whose number the script prints is gone. */
+static void
+assert_gone(void)
+{
+    long pid = strtol(lines.text + 2, NULL, 10);
+    assert_true(pid > 1);
+    assert_int_equal(kill((pid_t)pid, 0), -1);
+    assert_int_equal(errno, ESRCH);
+    assert_true(nobody_left());
+}
+
+static void
+test_waits_for_what_ends_by_itself(void **state)
+{
+    (void)state;
+    int64_t start = clock_ms();
+    assert_true(shell("(sleep 0.3; echo late) & exit 4", 20000, 0));
+    assert_int_equal(status, 4);
+    assert_string_equal(lines.text, "1:late\n");
+    assert_in_range(clock_ms() - start, 290, 10000);
+    assert_true(nobody_left());
+}
+
+static void
+test_ends_what_is_left_behind(void **state)
+{
+    (void)state;
+    assert_true(shell("sleep 100 & echo $!; exit 0", 100, 0));
+    assert_int_equal(status, 0);
+    assert_gone();
+}
+
+static void
+test_ends_a_daemon(void **state)
+{
+    (void)state;
+    /* A session of its own, its parent gone, its descriptors elsewhere, deaf to TERM. */
+    assert_true(shell("setsid sh -c 'trap \"\" TERM HUP; echo $$; exec >/dev/null 2>&1; "
+                      "while :; do sleep 1; done' & sleep 0.2",
+                      100, 0));
+    assert_gone();
+}
+
+static void
+test_signal_reaches_the_family(void **state)
+{
+    (void)state;
+    signal_soon(SIGTERM, 300);
+    int64_t start = clock_ms();
+    /* The parent of the sleeping one does not pass anything on, like npm. */
+    assert_false(shell("sh -c 'trap \"echo got; exit 0\" TERM; echo $$; sleep 100 & wait' & "
+                       "trap '' TERM; wait; wait",
+                       20000, 0));
+    assert_true(clock_ms() - start < 10000);
+    assert_int_equal(err.code, ERROR_SIGNALLED);
+    assert_int_equal(err.signal, SIGTERM);
+    assert_int_equal(w.signal_caught, SIGTERM);
+    assert_non_null(strstr(lines.text, "1:got\n"));
+    assert_int_equal(status, -1);
+    assert_gone();
+}
+
+static void
+test_kill_after_grace(void **state)
+{
+    (void)state;
+    signal_soon(SIGINT, 200);
+    int64_t start = clock_ms();
+    assert_false(shell("trap '' TERM INT; echo $$; while :; do sleep 1; done", 300, 0));
+    assert_in_range(clock_ms() - start, 450, 10000);
+    assert_int_equal(err.signal, SIGINT);
+    assert_gone();
+}
+
+static void
+test_stopped_child_is_ended(void **state)
+{
+    (void)state;
+    signal_soon(SIGTERM, 300);
+    int64_t start = clock_ms();
+    assert_false(shell("echo $$; kill -STOP $$; exit 5", 20000, 0));
+    assert_true(clock_ms() - start < 10000);
+    assert_gone();
+}
+
+static void
+test_timeout(void **state)
+{
+    (void)state;
+    assert_false(shell("echo $$; exec sleep 100", 5000, 200));
+    assert_int_equal(err.code, ERROR_FAILED);
+    assert_string_equal(err.message, "'sh' did not end within 200 ms");
+    assert_gone();
+}
+
+typedef struct Beat {
+    int n, fail_at;
+} Beat;
+
+static bool
+beat(void *ctx, Error *error)
+{
+    Beat *b = ctx;
+    if (++b->n == b->fail_at)
+        return error_set(error, ERROR_LOCKED, "the lock is lost");
+    return true;
+}
+
+static void
+test_lost_lock_kills_at_once(void **state)
+{
+    (void)state;
+    Beat b = {.fail_at = 8};
+    w.tick = (WaitTick){50, beat, &b};
+    int64_t start = clock_ms();
+    assert_false(shell("trap '' TERM; echo $$; while :; do sleep 1; done", 60000, 0));
+    assert_true(clock_ms() - start < 10000);
+    assert_int_equal(err.code, ERROR_LOCKED);
+    assert_int_equal(w.cleaning, 0);
+    assert_gone();
+}
+
+/* The lock must be kept for as long as somebody may write. */
+static void
+test_heartbeat_goes_on_during_grace(void **state)
+{
+    (void)state;
+    Beat b = {0};
+    w.tick = (WaitTick){50, beat, &b};
+    signal_soon(SIGTERM, 100);
+    assert_false(shell("trap '' TERM; echo $$; while :; do sleep 1; done", 600, 0));
+    assert_int_equal(err.code, ERROR_SIGNALLED);
+    assert_in_range(b.n, 8, 30);
+    assert_gone();
+}
+
+static int
+reaping_reader(int fd)
+{
+    int signo = signals_read(fd);
+    if (!signo)
+        proc_reap();
+    return signo;
+}
+
+static void
+test_status_is_not_taken_away(void **state)
+{
+    (void)state;
+    w.read_signal = reaping_reader;
+    for (int i = 0; i < 20; i++) {
+        assert_true(shell("exit 9", 1000, 0));
+        assert_int_equal(status, 9);
+    }
+    assert_ptr_equal(w.read_signal, reaping_reader);
+}
+
+/* ---- signals ---- */
+
+static void
+test_signals(void **state)
+{
+    (void)state;
+    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    for (size_t i = 0; i < COUNT_OF(ours); i++) {
+        raise(ours[i]);
+        assert_int_equal(signals_read(w.signal_fd), ours[i]);
+    }
+    raise(SIGCHLD);
+    assert_int_equal(signals_read(w.signal_fd), 0);
+    assert_int_equal(signals_read(w.signal_fd), 0);
+    assert_string_equal(signals_name(SIGTERM), "SIGTERM");
+    assert_string_equal(signals_name(SIGKILL), "SIGKILL");
+    assert_string_equal(signals_name(63), "a signal");
+    raise(SIGTERM);
+    assert_false(wait_sleep(&w, 5000, &err));
+    assert_int_equal(err.signal, SIGTERM);
+}
+
+static void
+test_restore(void **state)
+{
+    (void)state;
+    sigset_t mask;
+    struct sigaction pipe_action;
+    int again;
+    assert_true(signals_open(&again, &err)); /* twice, and still the first is put back */
+    close(again);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    assert_true(sigismember(&mask, SIGTERM));
+    signals_restore();
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    assert_false(sigismember(&mask, SIGTERM));
+    assert_false(sigismember(&mask, SIGCHLD));
+    sigaction(SIGPIPE, NULL, &pipe_action);
+    assert_ptr_equal(pipe_action.sa_handler, SIG_DFL);
+}
+
+/* ---- becoming a program ---- */
+
+/* What comes out of a process that becomes argv; *ret_status its exit status. */
+static char *
+become(char *const *argv, char *const *envp, int *ret_status)
+{
+    int ends[2];
+    char *text = arena_alloc(arena, 4096);
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        Error error = ERROR_INIT;
+        dup2(ends[1], STDOUT_FILENO);
+        proc_become_reaper();
+        (void)proc_exec(argv, envp, &error);
+        _exit(error_exit_status(&error));
+    }
+    close(ends[1]);
+    size_t n = 0;
+    for (ssize_t got; (got = read(ends[0], text + n, 4095 - n)) > 0;)
+        n += (size_t)got;
+    close(ends[0]);
+    int how;
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    *ret_status = WEXITSTATUS(how);
+    return text;
+}
+
+static void
+test_exec(void **state)
+{
+    (void)state;
+    int code;
+    char *grep[] = {(char[]){"grep"}, (char[]){"-E"}, (char[]){"^Sig(Blk|Ign)"},
+                    (char[]){"/proc/self/status"}, NULL};
+    assert_string_equal(become(grep, environ, &code),
+                        "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    char *exits[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"exit 42"}, NULL};
+    become(exits, environ, &code);
+    assert_int_equal(code, 42);
+}
+
+static void
+test_exec_fails(void **state)
+{
+    (void)state;
+    int code;
+    char *absent[] = {(char[]){"no-such-program-here"}, NULL};
+    become(absent, environ, &code);
+    assert_int_equal(code, 127);
+    char *absent_path[] = {(char[]){"/no/such/program"}, NULL};
+    become(absent_path, environ, &code);
+    assert_int_equal(code, 127);
+    char *folder[] = {(char[]){"/tmp"}, NULL};
+    become(folder, environ, &code);
+    assert_int_equal(code, 126);
+    char *data[] = {(char[]){"/etc/passwd"}, NULL};
+    become(data, environ, &code);
+    assert_int_equal(code, 126);
+    char *nothing[] = {(char[]){""}, NULL};
+    become(nothing, environ, &code);
+    assert_int_equal(code, 127);
+}
+
+static void
+test_which(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_proc.XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char *later = str_printf(arena, "%s/later", folder), *early = str_printf(arena, "%s/early", folder);
+    mkdir(later, 0700);
+    mkdir(early, 0700);
+    char *blocked = str_printf(arena, "%s/tool", early), *good = str_printf(arena, "%s/tool", later);
+    close(open(blocked, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    close(open(good, O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
+    char *path = str_printf(arena, "PATH=/no/such:%s::%s", early, later);
+    char *envp[] = {path, NULL}, *bare[] = {NULL};
+    assert_string_equal(proc_which(arena, "tool", envp), good); /* the blocked one is passed over */
+    assert_null(proc_which(arena, "tool2", envp));
+    assert_null(proc_which(arena, blocked, envp));
+    assert_string_equal(proc_which(arena, good, envp), good);
+    assert_non_null(proc_which(arena, "sh", bare)); /* a usual PATH where there is none */
+    assert_non_null(proc_which(arena, "sh", NULL));
+    unlink(blocked);
+    unlink(good);
+    rmdir(later);
+    rmdir(early);
+    rmdir(folder);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_lines_and_status),
+        TEST(test_long_lines_and_much_output),
+        TEST(test_standard_descriptors),
+        TEST(test_closed_descriptors),
+        TEST(test_environment_and_state_of_the_child),
+        TEST(test_cannot_start),
+        TEST(test_waits_for_what_ends_by_itself),
+        TEST(test_ends_what_is_left_behind),
+        TEST(test_ends_a_daemon),
+        TEST(test_signal_reaches_the_family),
+        TEST(test_kill_after_grace),
+        TEST(test_stopped_child_is_ended),
+        TEST(test_timeout),
+        TEST(test_lost_lock_kills_at_once),
+        TEST(test_heartbeat_goes_on_during_grace),
+        TEST(test_status_is_not_taken_away),
+        TEST(test_signals),
+        TEST(test_restore),
+        TEST(test_exec),
+        TEST(test_exec_fails),
+        TEST(test_which),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
