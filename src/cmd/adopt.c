@@ -70,6 +70,8 @@ look_for_repairs(Cli *cli, RunOptions *options, RepairItems *ret, Error *err)
     bool found;
     if (!cli_run_options(cli, options, &found, err) || !needs_migrations(found, err))
         return false;
+    if (cli_is_absent_file(options->url))
+        return true; /* where there is no database there is nothing to repair */
     AUTO_DB db = NULL;
     Survey *survey = arena_make(cli->arena, Survey);
     return run_connect(cli->arena, &cli->wait, options, "lockstep", true, &db, err) &&

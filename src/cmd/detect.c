@@ -41,9 +41,6 @@ json_detected(Arena *arena, const Detected *d)
     json_object_set_new(o, "evidence", evidence);
     json_object_set_new(o, "command",
                         d->found ? json_pack("[ss]", "lockstep", "migrate") : json_null());
-    json_object_set_new(o, "format", d->found ? json_string(d->source.format_name) : json_null());
-    json_object_set_new(o, "migrations",
-                        json_integer((json_int_t)(d->found ? d->source.migrations.n : 0)));
     json_object_set_new(o, "database",
                         shown ? output_json_text(arena, str_of(d->url.display)) : json_null());
     json_object_set_new(o, "database_from",

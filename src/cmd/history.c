@@ -68,8 +68,8 @@ static void
 print_history(Cli *cli, const DbResult *runs, StrBuf *out)
 {
     static const char *const titles[] = {"STARTED", "TOOK", "OUTCOME", "APPLIED",
-                                         "FROM",    "TO",   "HOST",    "REVISION"};
-    Table table = table_new(cli->arena, "<><><<<<", titles);
+                                         "FROM",    "TO",   "HOST",    "ENVIRONMENT", "REVISION"};
+    Table table = table_new(cli->arena, "<><><<<<<", titles);
     for (size_t r = 0; r < runs->rows; r++) {
         Str revision = history_cell(runs, r, "revision");
         table_add(&table, history_cell(runs, r, "started_at"));
@@ -79,6 +79,7 @@ print_history(Cli *cli, const DbResult *runs, StrBuf *out)
         table_add(&table, history_cell(runs, r, "from_version"));
         table_add(&table, history_cell(runs, r, "to_version"));
         table_add(&table, history_cell(runs, r, "host"));
+        table_add(&table, history_cell(runs, r, "environment"));
         table_add(&table, str_sub(revision, 0, REVISION_SHOWN));
     }
     table_print(&table, out, "", cli->stdout_color);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "conf/settings.h"
-#include "core/banned.h"
 #include "core/fs.h"
+#include "core/banned.h"
 
 enum { SECRET_FILE_CEILING = 64 * 1024 };
 

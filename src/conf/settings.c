@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "conf/file.h"
-#include "core/banned.h"
 #include "core/fs.h"
 #include "core/secret.h"
+#include "core/banned.h"
 
 static const SettingRow rows[] = {
 #define SETTING(id, type, flag, arg, variable, compat, key, value, flags, group, help)             \

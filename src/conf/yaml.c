@@ -10,8 +10,8 @@
 #include <yaml.h>
 
 #include "conf/file.h"
-#include "core/banned.h"
 #include "core/fs.h"
+#include "core/banned.h"
 
 enum { FILE_CEILING = 1024 * 1024, KEYS_CEILING = 1000, LEVELS_CEILING = 16 };
 
@@ -254,8 +254,8 @@ static bool
 check_depth(const Reader *r, Str text)
 {
     yaml_parser_t parser;
-    yaml_event_t  event;
-    bool          ok = true, ended = false;
+    yaml_event_t event;
+    bool ok = true, ended = false;
     if (!yaml_parser_initialize(&parser))
         return error_set(r->err, ERROR_FAILED, "out of memory reading '%s'", r->path);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);

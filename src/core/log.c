@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/banned.h"
 #include "core/clock.h"
 #include "core/secret.h"
+#include "core/banned.h"
 
 /* A text may be as long as a server's notice. The longest growth on the way is that of a line end
  * with the indent behind it. */
@@ -243,7 +243,7 @@ log_failure(
     if (err->file[0])
         strbuf_puts(&text, ": ");
     strbuf_puts(&text, err->message);
-    if (err->sqlstate[0])
+    if (strlen(err->sqlstate) >= 4) /* SQLite's small numbers mean nothing to people */
         strbuf_printf(&text, " (%s)", err->sqlstate);
     emit(arena, level, event, fields, strbuf_str(&text), prefix[0] != 0, err);
 }

@@ -10,8 +10,8 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "core/banned.h"
 #include "core/clock.h"
+#include "core/banned.h"
 
 Wait
 wait_init(void)
@@ -79,7 +79,8 @@ tick(Wait *w, Error *err)
     return ok;
 }
 
-/* Here too, and not in wait_fd alone: a library that never waits (SQLite) must not silence probes. */
+/* Here too, and not in wait_fd alone: a library that never waits (SQLite) must not silence probes.
+ */
 static void
 serve_side(Wait *w)
 {

@@ -139,25 +139,27 @@ connect_class(const char *text)
     return ERROR_CLASS_OTHER;
 }
 
-/* The telling line: behind "FATAL:" where the server spoke, else the last one. */
+/* One line that tells: what the server said behind "FATAL:", else libpq's last reason, without its
+ * questions ("Is the server running ...?") and without the address, which the URL shows. */
 static Str
 telling_part(const char *text)
 {
-    Str all = str_trim(str_of(text));
-    Str last = all;
-    for (size_t at = str_find(last, '\n'); at < last.n; at = str_find(last, '\n'))
-        last = str_trim(str_sub(last, at + 1, last.n));
-    Str first = str_sub(all, 0, str_find(all, '\n'));
-    Str line = str_find_str(all, STR("FATAL:")) < all.n ? all : last.n < 12 ? first : last;
-    size_t fatal = str_find_str(line, STR("FATAL:"));
-    if (fatal < line.n) {
-        line = str_trim(str_sub(line, fatal + 6, line.n));
-        line = str_sub(line, 0, str_find(line, '\n'));
+    Str rest = str_trim(str_of(text)), part = STR_ABSENT;
+    while (rest.n) {
+        size_t end = str_find(rest, '\n');
+        Str    line = str_sub(rest, 0, end);
+        bool   question = line.n && line.p[0] == '\t';
+        if (line.n && !question)
+            part = line;
+        rest = str_sub(rest, end + 1, rest.n);
     }
-    size_t failed = str_find_str(line, STR(" failed: "));
-    if (str_starts(line, STR("connection to server")) && failed < line.n)
-        line = str_sub(line, failed + 9, line.n);
-    return line;
+    size_t fatal = str_find_str(part, STR("FATAL:"));
+    if (fatal < part.n)
+        return str_trim(str_sub(part, fatal + 6, part.n));
+    size_t failed = str_find_str(part, STR(" failed: "));
+    if (str_starts(part, STR("connection to server")) && failed < part.n)
+        part = str_sub(part, failed + 9, part.n);
+    return str_starts(part, STR("error: ")) ? str_sub(part, 7, part.n) : part;
 }
 
 void

@@ -327,6 +327,8 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
         return bad(err, "is empty");
     if (text.n > URL_MAX)
         return bad(err, "is longer than 8 KiB");
+    if (str_find(text, '\0') < text.n)
+        return bad(err, "holds a NUL character");
     if (str_starts(text, STR("jdbc:")))
         text = str_sub(text, 5, text.n);
     size_t colon = str_find(text, ':');

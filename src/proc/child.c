@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/banned.h"
 #include "core/clock.h"
 #include "proc/family.h"
+#include "core/banned.h"
 
 /* Descendants that are not our children yet end without our being told: looked for this often. */
 enum { LOOK_MS = 20 };

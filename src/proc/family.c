@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/banned.h"
 #include "core/base.h"
+#include "core/banned.h"
 
 /* Parent and group of a process; false when it is gone. The name in /proc/PID/stat may hold blanks
  * and brackets, so the fields are counted from the last bracket. */

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/banned.h"
 #include "core/fs.h"
+#include "core/banned.h"
 
 static const char *
 path_of(char *const *envp)

@@ -372,7 +372,7 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
         l->count = plan->pending.n;
     }
     if (!l->count) {
-        if (!l->options->rollback)
+        if (!l->options->rollback && !plan->missing.n && !plan->never_run.n)
             gate_remember(l->arena, l->control, l->options, &l->survey->source, l->record.schema);
         ret->outcome = RUN_NOTHING;
         return true;
@@ -380,7 +380,11 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
     l->record.files = record_files_print(l->arena, &l->survey->source, l->options);
     if (!may_write(l, err) || !load_items(l, err))
         return false;
-    if (l->options->before && !l->options->before(l->options->before_ctx, err))
+    /* A backup may take longer than the lease: the lock gives signs of life meanwhile. */
+    l->wait->tick = (WaitTick){GUARD_EVERY_MS, guard_tick, &l->guard};
+    bool ready = !l->options->before || l->options->before(l->options->before_ctx, err);
+    l->wait->tick = (WaitTick){0};
+    if (!ready)
         return false;
 
     LogField fields[] = {LOG_STR("run_id", str_of(l->record.run_id)),

@@ -40,12 +40,28 @@ static bool
 nothing(const Attempt *a, RunReport *ret, bool followed)
 {
     ret->outcome = followed ? RUN_FOLLOWED : RUN_NOTHING;
-    if (followed)
+    if (a->options->rollback)
+        log_info("migration.skipped", "Migration skipped: nothing is applied that could be rolled back");
+    else if (followed)
         log_info("migration.finished", "Migration finished: another process applied what was pending");
     else
         log_info("migration.skipped", "Migration skipped: nothing is pending (%zu files in %s)",
                  a->source.migrations.n, a->source.dir);
     return true;
+}
+
+/* What does not forbid anything, and a person should know. */
+static bool
+warn_of_gaps(const Plan *plan)
+{
+    for (size_t i = 0; i < plan->missing.n; i++)
+        log_warn("migration.missing", "version %s is applied, and its file is not here",
+                 plan->missing.p[i].row->version);
+    for (size_t i = 0; i < plan->never_run.n; i++)
+        log_warn("migration.never-run",
+                 "%s is below the current version and may never have run: the version table does not tell",
+                 plan->never_run.p[i].m->path);
+    return plan->missing.n + plan->never_run.n > 0;
 }
 
 static Lock *
@@ -110,8 +126,9 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
             return false;
         if (!plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err))
             return false;
+        bool gaps = warn_of_gaps(&a->survey.plan);
         if (!a->survey.plan.pending.n) {
-            if (a->survey.ledger.runs_exists && !a->survey.facts.read_only && !a->survey.facts.standby)
+            if (!gaps && a->survey.ledger.runs_exists && !a->survey.facts.read_only && !a->survey.facts.standby)
                 gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);
             return nothing(a, ret, followed);
         }

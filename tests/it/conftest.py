@@ -11,6 +11,7 @@ app           the runner with DATABASE_URL of `db`; sqlite_app, postgres_app, my
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -21,8 +22,14 @@ from support.net import Proxy
 ENGINES = ("sqlite", "postgres", "mysql")
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def pytest_sessionstart(session):
     del session
+    # So that servers are stopped and directories removed when a CI job is cancelled.
+    signal.signal(signal.SIGTERM, interrupt)
     if not os.access(binary.BINARY, os.X_OK):
         pytest.exit(f"{binary.BINARY} is not there: build it with `make`, or set LOCKSTEP", 2)
 

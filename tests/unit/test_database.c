@@ -89,8 +89,13 @@ assert_part(Str part, const char *wanted)
 }
 
 static void
-assert_parts(const char *engine, const char *host, const char *port, const char *database,
-             const char *user, const char *password, const char *from)
+assert_parts(const char *engine,
+             const char *host,
+             const char *port,
+             const char *database,
+             const char *user,
+             const char *password,
+             const char *from)
 {
     assert_true(choice.found && choice.is_parts);
     assert_null(choice.url.p);
@@ -131,8 +136,14 @@ test_order_of_urls(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "DIRECT_URL",   "DATABASE_URL_UNPOOLED", "POSTGRES_URL_NON_POOLING", "DATABASE_URL",
-        "POSTGRES_URL", "MYSQL_URL",             "SQLALCHEMY_DATABASE_URI",  "JDBC_DATABASE_URL",
+        "DIRECT_URL",
+        "DATABASE_URL_UNPOOLED",
+        "POSTGRES_URL_NON_POOLING",
+        "DATABASE_URL",
+        "POSTGRES_URL",
+        "MYSQL_URL",
+        "SQLALCHEMY_DATABASE_URI",
+        "JDBC_DATABASE_URL",
     };
     /* All of them but the first i, the weakest first: it is not the order of the environment. */
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -167,7 +178,8 @@ test_postgres(void **state)
     assert_parts("postgres", "h", "1", "u", "u", "x",
                  "POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD");
     choose(ENV("POSTGRES_HOST=h", "POSTGRES_USER=u", "POSTGRES_DB=d"));
-    assert_parts("postgres", "h", NULL, "d", "u", NULL, "POSTGRES_HOST, POSTGRES_DB, POSTGRES_USER");
+    assert_parts("postgres", "h", NULL, "d", "u", NULL,
+                 "POSTGRES_HOST, POSTGRES_DB, POSTGRES_USER");
     choose(ENV("POSTGRES_DB=d", "POSTGRES_USER=u"));
     assert_false(choice.found); /* the settings of the server's image, not of a client */
 }
@@ -217,8 +229,8 @@ static void
 test_db(void **state)
 {
     (void)state;
-    choose(ENV("DB_CONNECTION=mysql", "DB_HOST=h", "DB_PORT=3307", "DB_DATABASE=d",
-               "DB_USERNAME=u", "DB_PASSWORD=x"));
+    choose(ENV("DB_CONNECTION=mysql", "DB_HOST=h", "DB_PORT=3307", "DB_DATABASE=d", "DB_USERNAME=u",
+               "DB_PASSWORD=x"));
     assert_parts("mysql", "h", "3307", "d", "u", "x",
                  "DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME, DB_PASSWORD, DB_CONNECTION");
     choose(ENV("DB_CONNECTION=sqlite", "DB_DATABASE=/srv/a.db"));
@@ -235,7 +247,8 @@ test_db_refused(void **state)
     refused(ENV("DB_HOST=h", "DB_PORT=1433"), "nothing says of which kind", "DATABASE_URL");
     refused(ENV("DB_HOST=h", "DB_ENGINE=mssql"), "unknown database engine 'mssql'", "PostgreSQL");
     refused(ENV("DB_HOST=h", "DB_CONNECTION=sqlite"), "without a name", "DB_NAME");
-    refused(ENV("DB_HOST=h", "DB_CONNECTION=postgres://u:pass@h/d"), "no engine is named", "DATABASE_URL");
+    refused(ENV("DB_HOST=h", "DB_CONNECTION=postgres://u:pass@h/d"), "no engine is named",
+            "DATABASE_URL");
     assert_null(strstr(err.message, "pass"));
 }
 
@@ -267,8 +280,8 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_nothing),  TEST(test_setting_wins), TEST(test_order_of_urls), TEST(test_pg),
-        TEST(test_postgres), TEST(test_mysql),        TEST(test_db_engines),    TEST(test_db),
+        TEST(test_nothing),    TEST(test_setting_wins), TEST(test_order_of_urls), TEST(test_pg),
+        TEST(test_postgres),   TEST(test_mysql),        TEST(test_db_engines),    TEST(test_db),
         TEST(test_db_refused), TEST(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,9 +169,10 @@ test_list(void **state)
     static const struct {
         const char *name;
         FsKind kind, target;
-    } wanted[] = {{"10", FS_FILE, FS_FILE}, {"9", FS_FILE, FS_FILE},  {"B", FS_FILE, FS_FILE},
-                  {"b", FS_FILE, FS_FILE},  {"d", FS_DIR, FS_DIR},    {"l1", FS_LINK, FS_FILE},
-                  {"l2", FS_LINK, FS_DIR},  {"l3", FS_LINK, FS_ABSENT}, {"\xc3\xa9", FS_FILE, FS_FILE}};
+    } wanted[] = {
+        {"10", FS_FILE, FS_FILE}, {"9", FS_FILE, FS_FILE},    {"B", FS_FILE, FS_FILE},
+        {"b", FS_FILE, FS_FILE},  {"d", FS_DIR, FS_DIR},      {"l1", FS_LINK, FS_FILE},
+        {"l2", FS_LINK, FS_DIR},  {"l3", FS_LINK, FS_ABSENT}, {"\xc3\xa9", FS_FILE, FS_FILE}};
     assert_true(fs_list(arena, dir, &list, &err));
     assert_int_equal(list.n, COUNT_OF(wanted));
     for (size_t i = 0; i < list.n; i++) {

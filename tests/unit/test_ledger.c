@@ -355,7 +355,7 @@ resumes_outside_a_transaction(void **state)
 }
 
 static void
-a_failure_in_a_transaction_leaves_nothing(void **state)
+a_failure_in_a_transaction_leaves_its_mark(void **state)
 {
     Bench *b = *state;
     for (size_t i = 0; i < COUNT_OF(all_formats); i++) {
@@ -367,7 +367,12 @@ a_failure_in_a_transaction_leaves_nothing(void **state)
         Migration one = migration(b, format, "1");
         OK(b, run_text(b, ledger_sql_failed(b->arena, b->db, &b->ledger, &one, RUN)));
         reread(b);
-        assert_int_equal(b->ledger.rows.n, 0);
+        assert_int_equal(b->ledger.rows.n, 1);
+        const LedgerRow *row = &b->ledger.rows.p[0];
+        assert_int_equal(row->state, ROW_FAILED);
+        assert_int_equal(row->statements_done, 0);
+        assert_true(row->own_row);
+        assert_null(row->doubt);
     }
 }
 
@@ -751,7 +756,7 @@ main(void)
         TEST(goes_forth_and_back),
         TEST(a_lost_leader_writes_nothing),
         TEST(resumes_outside_a_transaction),
-        TEST(a_failure_in_a_transaction_leaves_nothing),
+        TEST(a_failure_in_a_transaction_leaves_its_mark),
         TEST(works_without_its_own_table),
         TEST(repair_accepts_and_forgets),
         TEST(digest_follows_the_table),

@@ -19,7 +19,7 @@
 #include "core/secret.h"
 
 static Arena *arena;
-static int    kept_stderr = -1, sink = -1;
+static int kept_stderr = -1, sink = -1;
 
 static int
 set_up(void **state)
@@ -176,8 +176,8 @@ test_json_event(void **state)
     LogField fields[] = {LOG_STR("version", STR("001")), LOG_INT("duration_ms", 12), {0}};
     log_event(LOG_INFO, "migration.applied", fields, "Migration applied: %s\nagain\033", "001");
     json_t *event = written_json();
-    static const char *const keys[] = {"time", "level", "event", "message", "version",
-                                       "duration_ms"};
+    static const char *const keys[] = {"time",    "level",   "event",
+                                       "message", "version", "duration_ms"};
     size_t i = 0;
     const char *key;
     json_t *value;
@@ -208,7 +208,8 @@ test_json_failure(void **state)
     memcpy(err.sqlstate, "42P01", 6);
     log_failure(LOG_ERROR, "migration.failed", "Migration failed", NULL, &err);
     json_t *event = written_json();
-    assert_memory_equal(text_of(event, "message"), "Migration failed: a.sql:3:7: no such table", 42);
+    assert_memory_equal(text_of(event, "message"), "Migration failed: a.sql:3:7: no such table",
+                        42);
     assert_string_equal(text_of(event, "level"), "error");
     assert_string_equal(text_of(event, "code"), "failed");
     assert_string_equal(text_of(event, "sqlstate"), "42P01");

@@ -124,8 +124,8 @@ static void
 test_table(void **state)
 {
     (void)state;
-    static const char *const groups[] = {"database", "migrations", "run", "waiting", "safety",
-                                         "output"};
+    static const char *const groups[] = {"database", "migrations", "run",
+                                         "waiting",  "safety",     "output"};
     for (int i = 0; i < SET_COUNT; i++) {
         const SettingRow *row = setting_row((SettingId)i);
         bool known = false, negated;
@@ -178,8 +178,8 @@ test_defaults(void **state)
     static const struct {
         SettingId id;
         int64_t ms;
-    } times[] = {{SET_WAIT, 60000},        {SET_LEASE, 15000},     {SET_LOCK_WAIT, 600000},
-                 {SET_LOCK_TIMEOUT, 1000}, {SET_RETRY_FOR, 600000}, {SET_MAX_BLOCK, 5000},
+    } times[] = {{SET_WAIT, 60000},        {SET_LEASE, 15000},        {SET_LOCK_WAIT, 600000},
+                 {SET_LOCK_TIMEOUT, 1000}, {SET_RETRY_FOR, 600000},   {SET_MAX_BLOCK, 5000},
                  {SET_GRACE, 10000},       {SET_STATEMENT_TIMEOUT, 0}};
     for (size_t i = 0; i < COUNT_OF(times); i++)
         assert_int_equal(setting_ms(&s, times[i].id), times[i].ms);
@@ -345,10 +345,11 @@ test_unknown_variables(void **state)
 {
     (void)state;
     load(ENV("LOCKSTEP_LOKC_WAIT=secret1", "LOCKSTEP_SAFETY=warn", "LOCKSTEP_COMMAND=x",
-             "LOCKSTEP_PREFLIGHT=1", "LOCKSTEP_FAULT=a:1:kill", "LOCKSTEP_NOTIFY_FILE=",
-             "LOCKSTEP_DATABASE_URL_FILE=", "LOCKSTEP_WAIT=1s", "LOCKSTEPPER=1", "LOCKSTEP_NOSIGN"));
-    assert_string_equal(s.warnings[0],
-                        "unknown variable 'LOCKSTEP_LOKC_WAIT': did you mean 'LOCKSTEP_LOCK_WAIT'?");
+             "LOCKSTEP_PREFLIGHT=1", "LOCKSTEP_FAULT=a:1:kill",
+             "LOCKSTEP_NOTIFY_FILE=", "LOCKSTEP_DATABASE_URL_FILE=", "LOCKSTEP_WAIT=1s",
+             "LOCKSTEPPER=1", "LOCKSTEP_NOSIGN"));
+    assert_string_equal(
+        s.warnings[0], "unknown variable 'LOCKSTEP_LOKC_WAIT': did you mean 'LOCKSTEP_LOCK_WAIT'?");
     assert_string_equal(s.warnings[1], "unknown variable 'LOCKSTEP_SAFETY'");
     assert_string_equal(s.warnings[2], "unknown variable 'LOCKSTEP_COMMAND'");
     assert_string_equal(s.warnings[3], "unknown variable 'LOCKSTEP_PREFLIGHT'");
@@ -412,8 +413,9 @@ static void
 test_file_forms(void **state)
 {
     (void)state;
-    static const char *const empty[] = {"", "\n\n", "# nothing\n", "---\n", "---\n...\n", "~\n", "{}\n",
-                                        "\xef\xbb\xbf# a byte order mark\n"};
+    static const char *const empty[] = {
+        "",           "\n\n", "# nothing\n", "---\n",
+        "---\n...\n", "~\n",  "{}\n",        "\xef\xbb\xbf# a byte order mark\n"};
     for (size_t i = 0; i < COUNT_OF(empty); i++) {
         put("lockstep.yaml", str_of(empty[i]));
         load(ENV());
@@ -438,8 +440,8 @@ test_file_complaints(void **state)
 {
     (void)state;
     file_refused("dir: x\nlockwait: 1s\n", 2, 1, "unknown key 'lockwait'", "'lock_wait'");
-    file_refused("deploy: {}\n", 1, 9, "the key 'deploy' takes a value or a list, not keys of its own",
-                 NULL);
+    file_refused("deploy: {}\n", 1, 9,
+                 "the key 'deploy' takes a value or a list, not keys of its own", NULL);
     file_refused("deploy: x\n", 1, 1, "unknown key 'deploy'", "help settings");
     file_refused("config: x\n", 1, 1, "unknown key 'config'", NULL);
     file_refused("wait:   soon\n", 1, 9, "'wait': 'soon' is not a duration", "500ms");
@@ -466,7 +468,8 @@ test_file_nested_complaints(void **state)
     file_refused("expect: {engine: [x]}\n", 1, 18, "'expect.engine' takes one value", NULL);
     file_refused("environments: prod\n", 1, 15,
                  "'environments' holds names, and below each name its settings", "production");
-    file_refused("environments:\n  prod: 1\n", 2, 9, "the environment 'prod' holds no settings", NULL);
+    file_refused("environments:\n  prod: 1\n", 2, 9, "the environment 'prod' holds no settings",
+                 NULL);
     file_refused("environments:\n  a: {wait: 1s}\n  a: {wait: 2s}\n", 3, 3,
                  "the key 'a' stands here twice", NULL);
     /* Environments that are not chosen are checked by name too. */
@@ -483,9 +486,14 @@ test_file_is_not_yaml(void **state)
         Str yaml;
         size_t line;
     } cases[] = {
-        {{"dir: 'x\n", 8}, 2},         {{"dir: a\n\tb: c\n", 13}, 2},  {{"a: [1, 2\nb: 3\n", 14}, 2},
-        {{"dir: *nobody\n", 13}, 1},   {{"a: b: c\n", 8}, 1},          {{"ok: 1\ndir: \xff\n", 13}, 2},
-        {{"ok: 1\n\ndir: \x01\n", 14}, 3}, {{"dir: a\0b\n", 9}, 1},
+        {{"dir: 'x\n", 8}, 2},
+        {{"dir: a\n\tb: c\n", 13}, 2},
+        {{"a: [1, 2\nb: 3\n", 14}, 2},
+        {{"dir: *nobody\n", 13}, 1},
+        {{"a: b: c\n", 8}, 1},
+        {{"ok: 1\ndir: \xff\n", 13}, 2},
+        {{"ok: 1\n\ndir: \x01\n", 14}, 3},
+        {{"dir: a\0b\n", 9}, 1},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         put("lockstep.yaml", cases[i].yaml);

@@ -96,13 +96,13 @@ test_utf8(void **state)
         {{"", 0}, 0},
         {{"a\0b", 3}, 3},
         {{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9}, 9},
-        {{"a\x80", 2}, 1},             /* a lone continuation */
-        {{"ab\xc3", 3}, 2},            /* cut off */
-        {{"\xc0\xaf", 2}, 0},          /* overlong slash */
-        {{"\xe0\x80\xaf", 3}, 0},      /* overlong */
-        {{"\xf0\x80\x80\xaf", 4}, 0},  /* overlong */
-        {{"\xed\xa0\x80", 3}, 0},      /* a surrogate */
-        {{"\xf4\x90\x80\x80", 4}, 0},  /* beyond U+10FFFF */
+        {{"a\x80", 2}, 1},            /* a lone continuation */
+        {{"ab\xc3", 3}, 2},           /* cut off */
+        {{"\xc0\xaf", 2}, 0},         /* overlong slash */
+        {{"\xe0\x80\xaf", 3}, 0},     /* overlong */
+        {{"\xf0\x80\x80\xaf", 4}, 0}, /* overlong */
+        {{"\xed\xa0\x80", 3}, 0},     /* a surrogate */
+        {{"\xf4\x90\x80\x80", 4}, 0}, /* beyond U+10FFFF */
         {{"\xf8\x88\x80\x80\x80", 5}, 0},
         {{"\xff", 1}, 0},
         {{"\xf4\x8f\xbf\xbf", 4}, 4},
@@ -182,8 +182,17 @@ test_numbers(void **state)
     assert_true(n == INT64_MIN);
     assert_true(str_to_i64(STR("007"), &n));
     assert_int_equal(n, 7);
-    static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "1x", "0x1", "1.0", "--1",
-                                      "9223372036854775808", "-9223372036854775809",
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1x",
+                                      "0x1",
+                                      "1.0",
+                                      "--1",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
                                       "99999999999999999999999"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_false(str_to_i64(str_of(bad[i]), &n));
@@ -221,13 +230,25 @@ test_durations(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"0", 0},       {"500ms", 500},        {"5s", 5000},
-                {"10m", 600000}, {"2h", 7200000},      {"1d", 86400000},
-                {"60", 60000},   {"1.5s", 1500},       {"0.25", 250},
-                {"1.5h", 5400000}, {"1.0009s", 1000},  {"0.000000000001d", 0}};
-    static const char *const bad[] = {"",     "abc", "-5s",  "5 s", " 5s",  "5x", "5ss", "5.",
-                                      ".5s",  "1e3", "5S",   "s",   "1.5.5", "5s ",
-                                      "99999999999999999999s", "9223372036854775807s"};
+    } good[] = {{"0", 0},        {"500ms", 500},    {"5s", 5000},      {"10m", 600000},
+                {"2h", 7200000}, {"1d", 86400000},  {"60", 60000},     {"1.5s", 1500},
+                {"0.25", 250},   {"1.5h", 5400000}, {"1.0009s", 1000}, {"0.000000000001d", 0}};
+    static const char *const bad[] = {"",
+                                      "abc",
+                                      "-5s",
+                                      "5 s",
+                                      " 5s",
+                                      "5x",
+                                      "5ss",
+                                      "5.",
+                                      ".5s",
+                                      "1e3",
+                                      "5S",
+                                      "s",
+                                      "1.5.5",
+                                      "5s ",
+                                      "99999999999999999999s",
+                                      "9223372036854775807s"};
     int64_t ms = -1;
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         assert_true(str_to_duration_ms(str_of(good[i].text), &ms));
@@ -247,8 +268,8 @@ static void
 test_nearest(void **state)
 {
     (void)state;
-    static const char *const names[] = {"migrate", "status", "rollback", "lock_wait",
-                                        "lock_timeout", "url", "dir", NULL};
+    static const char *const names[] = {"migrate",      "status", "rollback", "lock_wait",
+                                        "lock_timeout", "url",    "dir",      NULL};
     assert_string_equal(str_nearest(STR("migrte"), names), "migrate");
     assert_string_equal(str_nearest(STR("stauts"), names), "status");
     assert_string_equal(str_nearest(STR("STATUS"), names), "status");
@@ -280,11 +301,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_absent_is_not_empty), cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_cut),                 cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_position),            cmocka_unit_test(test_buffer),
-        cmocka_unit_test(test_numbers),             cmocka_unit_test(test_booleans),
-        cmocka_unit_test(test_durations),           cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_absent_is_not_empty),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_position),
+        cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_booleans),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_vector),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

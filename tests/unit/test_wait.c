@@ -15,7 +15,7 @@
 #include "core/clock.h"
 #include "core/wait.h"
 
-static int  signals[2], data[2], side[2]; /* pipes: a byte written to `signals` is a signal */
+static int signals[2], data[2], side[2]; /* pipes: a byte written to `signals` is a signal */
 static Wait w;
 static Error err;
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from . import secrets
+from . import net, secrets
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = pathlib.Path(os.environ.get("LOCKSTEP", ROOT / "build/lockstep")).absolute()
@@ -159,6 +159,7 @@ class Lockstep:
             cwd=cwd or self.dir,
             env=full,
             start_new_session=True,
+            preexec_fn=net.die_with_parent,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

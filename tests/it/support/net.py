@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Free ports, waiting, and a TCP proxy that can hold, slow down and cut what passes through it."""
 
+import ctypes
 import select
+import signal
 import socket
 import struct
 import threading
@@ -12,6 +14,14 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+_libc = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """For `preexec_fn`: nothing outlives a test run that was itself killed."""
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def until(condition, timeout=30, every=0.02, what="the condition"):

@@ -197,6 +197,7 @@ class Postgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=net.die_with_parent,
                 **self.who,
             )
         net.until(self.answers, what="PostgreSQL's start")
@@ -298,6 +299,7 @@ class Standby:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=net.die_with_parent,
                 **primary.who,
             )
         net.until(self.answers, what="the standby's start")
@@ -345,6 +347,7 @@ class PgBouncer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=net.die_with_parent,
             **server.who,
         )
         net.until(self.answers, what="pgbouncer's start")
@@ -419,6 +422,7 @@ class MariaDB:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=net.die_with_parent,
                 **self.who,
             )
         net.until(self.answers, timeout=60, what="MariaDB's start")
