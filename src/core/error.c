@@ -54,7 +54,7 @@ error_set(Error *err, ErrorCode code, const char *fmt, ...)
 bool
 error_set_errno(Error *err, ErrorCode code, int sys_errno, const char *fmt, ...)
 {
-    char text[900];
+    char text[900] = "";
     assert(err->code == ERROR_NONE && code != ERROR_NONE);
     FORMAT_INTO(text, fmt);
     error_set(err, code, "%s: %s", text, strerror(sys_errno));
@@ -65,7 +65,7 @@ error_set_errno(Error *err, ErrorCode code, int sys_errno, const char *fmt, ...)
 bool
 error_wrap(Error *err, const char *fmt, ...)
 {
-    char context[512], message[sizeof err->message];
+    char context[512] = "", message[sizeof err->message];
     assert(err->code != ERROR_NONE);
     FORMAT_INTO(context, fmt);
     memcpy(message, err->message, sizeof message);
@@ -94,7 +94,7 @@ error_hint(Error *err, const char *fmt, ...)
 bool
 error_detail(Error *err, const char *fmt, ...)
 {
-    char line[1024];
+    char line[1024] = "";
     size_t used = strlen(err->detail);
     FORMAT_INTO(line, fmt);
     mark_cut(err->detail, sizeof err->detail,

@@ -231,6 +231,7 @@ family_is_gone(Running *r)
             continue;
         r->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         close_fd(&r->pidfd); /* leaves the epoll by that */
+        r->deadline_ms = -1; /* the child was in time */
         if (r->kill_at_ms < 0)
             r->kill_at_ms = clock_ms() + r->spec->grace_ms; /* for those it left behind */
     }
@@ -284,7 +285,7 @@ static void
 look_at_clock(Running *r, Error *err)
 {
     int64_t now = clock_ms();
-    if (r->deadline_ms >= 0 && now >= r->deadline_ms && r->status < 0) {
+    if (r->deadline_ms >= 0 && now >= r->deadline_ms) {
         if (err->code == ERROR_NONE)
             error_set(err, ERROR_FAILED, "'%s' did not end within %lld ms", r->spec->argv[0],
                       (long long)r->spec->timeout_ms);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -274,6 +275,22 @@ test_waits_for_what_ends_by_itself(void **state)
     assert_string_equal(lines.out, "late\n");
     assert_in_range(clock_ms() - start, 290, 10000);
     assert_true(nobody_left());
+}
+
+/* The child was in time; that the rest takes longer is no fault, and costs no processor time. */
+static void
+test_time_limit_is_the_childs(void **state)
+{
+    (void)state;
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    assert_true(shell("(sleep 0.6; echo late) & exit 4", 20000, 200));
+    getrusage(RUSAGE_SELF, &after);
+    assert_int_equal(status, 4);
+    assert_string_equal(lines.out, "late\n");
+    int64_t used_ms = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000 +
+                      (after.ru_utime.tv_usec - before.ru_utime.tv_usec) / 1000;
+    assert_true(used_ms < 100);
 }
 
 static void
@@ -572,6 +589,7 @@ main(void)
         TEST(test_environment_and_state_of_the_child),
         TEST(test_cannot_start),
         TEST(test_waits_for_what_ends_by_itself),
+        TEST(test_time_limit_is_the_childs),
         TEST(test_ends_what_is_left_behind),
         TEST(test_ends_a_daemon),
         TEST(test_signal_reaches_the_family),
