@@ -80,7 +80,12 @@ cli_confirm(Cli *cli, const char *question, bool *ret_yes, bool *ret_asked, Erro
 
 bool cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err) MUST_CHECK;
 /* The directory of migrations is looked for, once; false in *ret_found: nothing to migrate here. */
-bool cli_find_source(Cli *cli, SourceOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
+/* *ret_scanned: the scan, where one had to be made to find the directory. */
+bool cli_find_source(Cli *cli,
+                     SourceOptions *ret,
+                     const Source **ret_scanned,
+                     bool *ret_found,
+                     Error *err) MUST_CHECK;
 /* Both, and all settings of a run. From here on signals arrive through the Wait. */
 bool cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
 bool cli_open_signals(Cli *cli, Error *err) MUST_CHECK;

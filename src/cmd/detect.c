@@ -20,7 +20,9 @@ detect(Cli *cli, Detected *ret, Error *err)
 {
     Detected d = {0};
     SourceOptions source;
-    if (!cli_find_source(cli, &source, &d.found, err) || !cli_url(cli, &d.url, &d.from, err))
+    const Source *scanned;
+    if (!cli_find_source(cli, &source, &scanned, &d.found, err) ||
+        !cli_url(cli, &d.url, &d.from, err))
         return false;
     if (d.found && !source_scan(cli->arena, &source, &d.source, err))
         return false;

@@ -67,8 +67,8 @@ duration_of(Arena *arena, const DbResult *runs, size_t row)
 static void
 print_history(Cli *cli, const DbResult *runs, StrBuf *out)
 {
-    static const char *const titles[] = {"STARTED", "TOOK", "OUTCOME", "APPLIED",
-                                         "FROM",    "TO",   "HOST",    "ENVIRONMENT", "REVISION"};
+    static const char *const titles[] = {"STARTED", "TOOK", "OUTCOME",     "APPLIED", "FROM",
+                                         "TO",      "HOST", "ENVIRONMENT", "REVISION"};
     Table table = table_new(cli->arena, "<><><<<<<", titles);
     for (size_t r = 0; r < runs->rows; r++) {
         Str revision = history_cell(runs, r, "revision");

@@ -72,8 +72,12 @@ tick(Wait *w, Error *err)
 {
     if (!ticks(w) || clock_ms() < w->next_tick_ms)
         return true;
+    int64_t outer = w->limit_ms;
     w->in_tick = true;
+    if (w->tick.patience_ms > 0)
+        w->limit_ms = clock_ms() + w->tick.patience_ms;
     bool ok = w->tick.call(w->tick.ctx, err);
+    w->limit_ms = outer;
     w->in_tick = false;
     w->next_tick_ms = clock_ms() + w->tick.every_ms;
     return ok;
@@ -101,7 +105,7 @@ wait_check(Wait *w, Error *err)
 static int
 patience(const Wait *w, int64_t deadline_ms, int64_t now)
 {
-    int64_t until = deadline_ms;
+    int64_t until = deadline_ms < 0 && w->limit_ms > 0 ? w->limit_ms : deadline_ms;
     if (ticks(w) && (until < 0 || w->next_tick_ms < until))
         until = w->next_tick_ms;
     if (until < 0)
@@ -110,13 +114,23 @@ patience(const Wait *w, int64_t deadline_ms, int64_t now)
     return ms <= 0 ? 0 : ms > 60000 ? 60000 : (int)ms;
 }
 
+static bool
+within_limit(const Wait *w, int64_t now, Error *err)
+{
+    if (w->limit_ms <= 0 || now < w->limit_ms)
+        return true;
+    error_set(err, ERROR_UNREACHABLE, "the database does not answer any more");
+    err->cls = ERROR_CLASS_CONNECTION;
+    return false;
+}
+
 WaitResult
 wait_fd(Wait *w, int fd, short events, int64_t deadline_ms, Error *err)
 {
     for (;;) {
-        if (!wait_check(w, err))
-            return WAIT_STOPPED;
         int64_t now = clock_ms();
+        if (!wait_check(w, err) || (deadline_ms < 0 && !within_limit(w, now, err)))
+            return WAIT_STOPPED;
         struct pollfd p[3] = {{.fd = fd, .events = events},
                               {.fd = w->signal_fd, .events = POLLIN},
                               {.fd = w->side_fd, .events = POLLIN}};

@@ -16,6 +16,10 @@ typedef struct WaitTick {
      * waiter cancels what it does and returns this error. May be NULL. */
     bool (*call)(void *ctx, Error *err);
     void *ctx;
+    /* What a tick itself waits for must answer within this, else the tick fails as a lost
+     * connection (a network that swallows packets would stop the heartbeat for ever). 0 = no limit.
+     */
+    int64_t patience_ms;
 } WaitTick;
 
 struct Wait {
@@ -25,6 +29,9 @@ struct Wait {
     WaitTick tick;
     int64_t next_tick_ms;
     bool in_tick; /* ticks do not nest */
+    /* Waits without a deadline of their own end here as a lost connection; 0 = no limit. For short
+     * questions to a server that may have gone silent. In clock_ms() time. */
+    int64_t limit_ms;
     int cleaning; /* depth of wait_cleanup_begin */
     /* Descriptors served besides (health responder): called when readable. fd -1 = none. */
     int side_fd;

@@ -2,15 +2,16 @@
 #pragma once
 /*
  * The contract between db.c and the three drivers; included by src/db only. A driver fills
- * Error with code, cls, sqlstate, message, detail, hint and sql_offset; it neither retries nor logs.
+ * Error with code, cls, sqlstate, message, detail, hint and sql_offset; it neither retries nor
+ * logs.
  */
 
 #include "db/db.h"
 
 typedef struct DbDriver {
     const char *name;
-    DbEngine    engine;
-    unsigned    caps;
+    DbEngine engine;
+    unsigned caps;
     const char *const *queries; /* indexed by DbQuery; NULL = not for this engine */
 
     bool (*connect_start)(Db *db, Error *err); /* may be NULL; close is called when it fails */
@@ -23,9 +24,9 @@ typedef struct DbDriver {
     bool (*reset)(Db *db, Error *err);
     bool (*in_transaction)(const Db *db);
     bool (*set_timeouts)(Db *db, int64_t lock_ms, int64_t statement_ms, Error *err);
-    Str  (*quote_ident)(const Db *db, Arena *arena, Str name);
-    Str  (*quote_literal)(const Db *db, Arena *arena, Str value);
-    Str  (*digest_expr)(const Db *db, Arena *arena, const char *const *columns);
+    Str (*quote_ident)(const Db *db, Arena *arena, Str name);
+    Str (*quote_literal)(const Db *db, Arena *arena, Str value);
+    Str (*digest_expr)(const Db *db, Arena *arena, const char *const *columns);
     bool (*create_database)(Arena *arena, const DbUrl *url, const DbOptions *options, Error *err);
     bool (*cancel_session)(Db *db, int64_t session_id, Error *err); /* NULL without SERVER */
     bool (*end_session)(Db *db, int64_t session_id, Error *err);    /* NULL without SERVER */
@@ -42,9 +43,9 @@ extern const char *const queries_sqlite[DB_QUERY_COUNT + 1];
 
 struct Db {
     const DbDriver *driver;
-    Arena          *arena; /* as long as the connection */
-    DbUrl           url;
-    DbOptions       options;
-    void           *native; /* the driver's own */
-    int64_t         changes;
+    Arena *arena; /* as long as the connection */
+    DbUrl url;
+    DbOptions options;
+    void *native; /* the driver's own */
+    int64_t changes;
 };

@@ -33,11 +33,25 @@ result_cleanup(PGresult **result)
 static bool
 is_for_libpq(const char *name)
 {
-    static const char *const others[] = {
-        "search_path", "schema", "currentSchema", "pgbouncer", "ssl", "connection_limit",
-        "pool_timeout", "pool_size", "max_overflow", "statement_cache_size", "prepareThreshold",
-        "preparedStatementCacheQueries", "socket_timeout", "pool_max_conns", "binary_parameters",
-        "default_query_exec_mode", "application_name", "client_encoding", NULL};
+    static const char *const others[] = {"search_path",
+                                         "schema",
+                                         "currentSchema",
+                                         "pgbouncer",
+                                         "ssl",
+                                         "connection_limit",
+                                         "pool_timeout",
+                                         "pool_size",
+                                         "max_overflow",
+                                         "statement_cache_size",
+                                         "prepareThreshold",
+                                         "preparedStatementCacheQueries",
+                                         "socket_timeout",
+                                         "pool_max_conns",
+                                         "binary_parameters",
+                                         "default_query_exec_mode",
+                                         "application_name",
+                                         "client_encoding",
+                                         NULL};
     for (size_t i = 0; others[i]; i++) {
         if (strcmp(others[i], name) == 0)
             return false;
@@ -47,7 +61,7 @@ is_for_libpq(const char *name)
 
 typedef struct Params {
     const char *names[PARAMS_MAX + 1], *values[PARAMS_MAX + 1];
-    size_t      n;
+    size_t n;
 } Params;
 
 static void
@@ -63,8 +77,8 @@ static Params
 make_params(Db *db, const char *database)
 {
     const DbUrl *url = &db->url;
-    const char  *ssl = dburl_param(url, "ssl");
-    Params       p = {.n = 0};
+    const char *ssl = dburl_param(url, "ssl");
+    Params p = {.n = 0};
     param(&p, "host", url->host);
     param(&p, "port", url->port ? str_printf(db->arena, "%d", url->port) : NULL);
     param(&p, "user", url->user);
@@ -77,6 +91,9 @@ make_params(Db *db, const char *database)
     param(&p, "keepalives_interval", "2");
     param(&p, "keepalives_count", "3");
     param(&p, "tcp_user_timeout", "11000");
+    /* Kerberos encryption only for those who ask for it: looking for tickets slows each start. */
+    if (!dburl_param(url, "gssencmode"))
+        param(&p, "gssencmode", "disable");
     if (ssl && (strcmp(ssl, "true") == 0 || strcmp(ssl, "1") == 0))
         param(&p, "sslmode", "require");
     for (size_t i = 0; i < url->params.n; i++) {
@@ -89,7 +106,7 @@ make_params(Db *db, const char *database)
 static bool
 start_connecting(Db *db, const char *database, Error *err)
 {
-    Pg    *pg = arena_make(db->arena, Pg);
+    Pg *pg = arena_make(db->arena, Pg);
     Params p = make_params(db, database);
     db->native = pg;
     pg->conn = PQconnectStartParams(p.names, p.values, 0);
@@ -123,7 +140,7 @@ wanted_path(Db *db)
     StrBuf out = strbuf_new(db->arena, 8192);
     for (Str rest = str_of(list); rest.n;) {
         size_t end = str_find(rest, ',');
-        Str    name = str_trim(str_sub(rest, 0, end));
+        Str name = str_trim(str_sub(rest, 0, end));
         if (name.n > 1 && name.p[0] == '"' && name.p[name.n - 1] == '"')
             name = str_sub(name, 1, name.n - 1);
         if (out.n && name.n)
@@ -158,7 +175,7 @@ tune(Db *db, Error *err)
 static bool
 finish_connecting(Db *db, Error *err)
 {
-    Pg     *pg = pg_of(db);
+    Pg *pg = pg_of(db);
     int64_t deadline = clock_ms() + db->options.connect_timeout_ms;
     for (;;) {
         PostgresPollingStatusType status = PQconnectPoll(pg->conn);
@@ -168,7 +185,7 @@ finish_connecting(Db *db, Error *err)
             pg_connect_error(db, err);
             return false;
         }
-        short      events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
         WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), events, deadline, err);
         if (w == WAIT_STOPPED)
             return false;
@@ -215,7 +232,7 @@ pg_alive(const Db *db)
 static void
 cancel_running(Pg *pg)
 {
-    char      ignored[256];
+    char ignored[256];
     PGcancel *cancel = PQgetCancel(pg->conn);
     if (cancel) {
         (void)PQcancel(cancel, ignored, sizeof ignored);
@@ -228,7 +245,7 @@ cancel_running(Pg *pg)
 static void
 drain(Db *db)
 {
-    Pg     *pg = pg_of(db);
+    Pg *pg = pg_of(db);
     int64_t deadline = clock_ms() + CANCEL_MS;
     wait_cleanup_begin(db->options.wait);
     while (!pg->broken) {
@@ -246,9 +263,15 @@ drain(Db *db)
     wait_cleanup_end(db->options.wait);
 }
 
+/* Where a connection went silent, asking for a cancel would block on the same network: the server
+ * finds out by itself (client_connection_check_interval). */
 static bool
-stop_query(Db *db)
+stop_query(Db *db, const Error *why)
 {
+    if (why->cls == ERROR_CLASS_CONNECTION) {
+        pg_of(db)->broken = true;
+        return false;
+    }
     cancel_running(pg_of(db));
     drain(db);
     return false;
@@ -282,7 +305,7 @@ send_all(Db *db, Str sql, Error *err)
             return lost(db, err);
         WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN | POLLOUT, -1, err);
         if (w == WAIT_STOPPED)
-            return stop_query(db);
+            return stop_query(db, err);
         if (!PQconsumeInput(pg->conn))
             return lost(db, err);
     }
@@ -295,7 +318,7 @@ next_result(Db *db, PGresult **ret, Error *err)
     Pg *pg = pg_of(db);
     while (PQisBusy(pg->conn)) {
         if (wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN, -1, err) == WAIT_STOPPED)
-            return stop_query(db);
+            return stop_query(db, err);
         if (!PQconsumeInput(pg->conn))
             return lost(db, err);
     }
@@ -307,7 +330,8 @@ static void
 take_rows(Arena *arena, const PGresult *result, DbResult *ret)
 {
     size_t rows = (size_t)PQntuples(result), cols = (size_t)PQnfields(result);
-    *ret = (DbResult){.rows = rows, .cols = cols, .cells = arena_array(arena, Str, rows * cols + 1)};
+    *ret =
+        (DbResult){.rows = rows, .cols = cols, .cells = arena_array(arena, Str, rows * cols + 1)};
     for (size_t i = 0; i < rows; i++) {
         for (size_t k = 0; k < cols; k++) {
             Str *cell = &ret->cells[i * cols + k];
@@ -329,7 +353,7 @@ count_changes(Db *db, PGresult *result)
 static bool
 copy_is_refused(Db *db, Error *err)
 {
-    (void)stop_query(db);
+    (void)stop_query(db, err);
     error_set(err, ERROR_FAILED, "COPY from or to the client cannot be run from a file");
     return error_hint(err, "Use INSERT, or COPY with a file that the server reads.");
 }
@@ -337,9 +361,9 @@ copy_is_refused(Db *db, Error *err)
 bool
 pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err)
 {
-    size_t   done = 0;
+    size_t done = 0;
     DbResult rows = {0};
-    bool     failed = false;
+    bool failed = false;
     if (!pg_alive(db)) {
         error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost");
         err->cls = ERROR_CLASS_CONNECTION;
@@ -447,23 +471,22 @@ pg_quote_literal(const Db *db, Arena *arena, Str value)
 static Str
 pg_digest_expr(const Db *db, Arena *arena, const char *const *columns)
 {
+    /* Few functions: each costs a fresh session a look-up in its catalogs. */
     StrBuf list = strbuf_new(arena, 4096);
     (void)db;
     for (size_t i = 0; columns[i]; i++)
-        strbuf_printf(&list, ", %s", columns[i]);
-    return str_of(str_printf(arena,
-                             "count(*)::text || '.' || "
-                             "coalesce(sum(hashtext(concat_ws('/'%s))::bigint), 0)::text",
+        strbuf_printf(&list, "%scoalesce(%s::text, '')", i ? " || '/' || " : "", columns[i]);
+    return str_of(str_printf(arena, "count(*) || '.' || coalesce(sum(hashtext(%s)), 0)",
                              strbuf_str(&list).p));
 }
 
 /* ---- making the database ---- */
 
 static bool
-create_through(Arena *arena, const DbUrl *url, const DbOptions *options, const char *through,
-               Error *err)
+create_through(
+    Arena *arena, const DbUrl *url, const DbOptions *options, const char *through, Error *err)
 {
-    Db   db = {.driver = &driver_postgres, .arena = arena, .url = *url, .options = *options};
+    Db db = {.driver = &driver_postgres, .arena = arena, .url = *url, .options = *options};
     bool ok = start_connecting(&db, through, err) &&
               wait_fd(options->wait, PQsocket(pg_of(&db)->conn), POLLOUT,
                       clock_ms() + options->connect_timeout_ms, err) != WAIT_STOPPED &&

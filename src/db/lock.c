@@ -61,8 +61,10 @@ static const LockOps file_ops = {
 const char *
 lock_mode_name(LockMode mode)
 {
-    static const char *const names[] = {[LOCK_AUTO] = "auto",   [LOCK_SESSION] = "session",
-                                        [LOCK_LEASE] = "lease", [LOCK_FILE] = "file",
+    static const char *const names[] = {[LOCK_AUTO] = "auto",
+                                        [LOCK_SESSION] = "session",
+                                        [LOCK_LEASE] = "lease",
+                                        [LOCK_FILE] = "file",
                                         [LOCK_NONE] = "none"};
     return names[mode];
 }
@@ -78,7 +80,8 @@ lock_choose(const Db *db, const DbFacts *facts, const char **ret_why)
         *ret_why = "a pooler stands between: session locks do not hold through it";
         return LOCK_LEASE;
     }
-    if (facts->flavor && (strcmp(facts->flavor, "cockroachdb") == 0 || strcmp(facts->flavor, "galera") == 0)) {
+    if (facts->flavor &&
+        (strcmp(facts->flavor, "cockroachdb") == 0 || strcmp(facts->flavor, "galera") == 0)) {
         *ret_why = "this server's session locks are not shared by all its nodes";
         return LOCK_LEASE;
     }
@@ -186,7 +189,8 @@ lock_end_session(Lock *lock, int64_t session, int64_t deadline_ms, Error *err)
         *err = gone;
         error_wrap(err, "session %lld cannot be ended", (long long)session);
         err->code = ERROR_LOCKED;
-        return error_hint(err, "Migrate with the role that started it, or one that may end its sessions.");
+        return error_hint(
+            err, "Migrate with the role that started it, or one that may end its sessions.");
     }
     for (;;) {
         bool lives;
@@ -204,7 +208,11 @@ lock_end_session(Lock *lock, int64_t session, int64_t deadline_ms, Error *err)
 }
 
 static bool
-end_listed(Lock *lock, DbQuery query, const char *run_id, int64_t deadline_ms, int64_t *ret_ended,
+end_listed(Lock *lock,
+           DbQuery query,
+           const char *run_id,
+           int64_t deadline_ms,
+           int64_t *ret_ended,
            Error *err)
 {
     SCRATCH_ARENA(scratch);
@@ -212,8 +220,8 @@ end_listed(Lock *lock, DbQuery query, const char *run_id, int64_t deadline_ms, i
     if (!db_has_query(lock->db, query))
         return true;
     if (!db_ask(lock->db, scratch, query,
-                DB_ARGS(ARG_TEXT("run_id", str_of(run_id)), ARG_TEXT("mark", str_of(lock->mark))), &r,
-                err))
+                DB_ARGS(ARG_TEXT("run_id", str_of(run_id)), ARG_TEXT("mark", str_of(lock->mark))),
+                &r, err))
         return false;
     for (size_t i = 0; i < r.rows; i++) {
         int64_t session;
@@ -265,8 +273,8 @@ lock_mark_session(Lock *lock, Db *apply, Error *err)
     DbResult r;
     if (!db_has_query(apply, Q_LOCK_SESSION_MARKED) || lock->spec.mode == LOCK_NONE)
         return true;
-    if (!db_ask(apply, scratch, Q_LOCK_SESSION_TRY, DB_ARGS(ARG_TEXT("name", str_of(lock->mark))), &r,
-                err))
+    if (!db_ask(apply, scratch, Q_LOCK_SESSION_TRY, DB_ARGS(ARG_TEXT("name", str_of(lock->mark))),
+                &r, err))
         return false;
     if (r.rows && str_eq(DB_CELL(&r, 0, 0), STR("1")))
         return true;

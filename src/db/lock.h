@@ -20,23 +20,23 @@
 typedef enum LockMode { LOCK_AUTO, LOCK_SESSION, LOCK_LEASE, LOCK_FILE, LOCK_NONE } LockMode;
 
 typedef struct LockSpec {
-    LockMode    mode;      /* not AUTO: lock_choose first */
-    Str         schema;    /* where lockstep_lease stands; part of the MySQL name */
-    const char *run_id;    /* ours */
-    int64_t     lease_ms;
-    const char *host;      /* for people: who leads */
+    LockMode mode;      /* not AUTO: lock_choose first */
+    Str schema;         /* where lockstep_lease stands; part of the MySQL name */
+    const char *run_id; /* ours */
+    int64_t lease_ms;
+    const char *host; /* for people: who leads */
 } LockSpec;
 
 typedef struct LockView {
-    bool    held;
-    bool    ours;
-    bool    lost;        /* silent for longer than the lease */
-    char   *run_id;      /* of the holder, NULL when it cannot be told */
-    int64_t session_id;  /* of the holder's control session, 0 = none */
-    int64_t silent_ms;   /* since its last sign of life, -1 unknown */
-    char   *who;         /* for people: "host web-1, pid 7, run 01J..." or what is known */
-    char   *progress;    /* file mode: "3/12 20240101_x"; else NULL */
-    char   *outcome, *error; /* file mode: how the last holder ended; else NULL */
+    bool held;
+    bool ours;
+    bool lost;             /* silent for longer than the lease */
+    char *run_id;          /* of the holder, NULL when it cannot be told */
+    int64_t session_id;    /* of the holder's control session, 0 = none */
+    int64_t silent_ms;     /* since its last sign of life, -1 unknown */
+    char *who;             /* for people: "host web-1, pid 7, run 01J..." or what is known */
+    char *progress;        /* file mode: "3/12 20240101_x"; else NULL */
+    char *outcome, *error; /* file mode: how the last holder ended; else NULL */
 } LockView;
 
 typedef struct Lock Lock;
@@ -55,8 +55,8 @@ bool lock_is_free(Lock *lock, bool *ret_free, Error *err) MUST_CHECK;
 /* Sign of life, and proof that we still hold it: fails with ERROR_LOCKED when it was lost. */
 bool lock_beat(Lock *lock, const char *progress, Error *err) MUST_CHECK;
 /* End the sessions of a lost holder and wait until they are gone (session, lease), by
- * application_name "lockstep:<run id>" or recorded connection. In file mode nothing can be ended: ok
- * and no effect. After it lock_try may succeed. */
+ * application_name "lockstep:<run id>" or recorded connection. In file mode nothing can be ended:
+ * ok and no effect. After it lock_try may succeed. */
 bool lock_evict(Lock *lock, const LockView *view, int64_t timeout_ms, Error *err) MUST_CHECK;
 /* MySQL has no application_name to find a session by: the apply connection of the leader holds a
  * second, named lock, so that a successor can end it. No effect on other engines. */
@@ -66,14 +66,14 @@ bool lock_mark_session(Lock *lock, Db *apply, Error *err) MUST_CHECK;
 bool lock_end_leftovers(Lock *lock, int64_t timeout_ms, int64_t *ret_ended, Error *err) MUST_CHECK;
 /* SQL that proves, inside the transaction it is run in, that we still lead (lease: the row with our
  * fencing number, FOR UPDATE): a boolean expression; "true" where the engine needs none. */
-Str  lock_fence_expr(Lock *lock, Arena *arena);
+Str lock_fence_expr(Lock *lock, Arena *arena);
 /* File mode: leaves outcome and error beside the lock for followers. */
 void lock_release(Lock *lock, const char *outcome, const char *error);
 
 /* Another tool's own lock on the control connection, tried without waiting (contract 6). `key` for
  * PostgreSQL, `name` for MySQL. */
 typedef struct ForeignLock {
-    int64_t     key;
+    int64_t key;
     const char *name;
     const char *tool;
 } ForeignLock;

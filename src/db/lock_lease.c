@@ -41,7 +41,7 @@ lease_look(Lock *lock, Arena *arena, LockView *ret, Error *err)
 {
     SCRATCH_ARENA(scratch);
     DbResult r;
-    int64_t  silent = 0;
+    int64_t silent = 0;
     *ret = (LockView){.silent_ms = -1};
     if (!db_ask(lock->db, scratch, Q_LOCK_LEASE_LOOK, DB_ARGS(LEASE(lock)), &r, err)) {
         if (err->cls != ERROR_CLASS_NO_TABLE)
@@ -113,11 +113,9 @@ bool
 lock_lease_evict(Lock *lock, const LockView *view, Error *err)
 {
     return !view->run_id ||
-           db_do(lock->db, Q_LOCK_LEASE_FREE, DB_ARGS(LEASE(lock), ARG_TEXT("run_id", str_of(view->run_id))),
-                 err);
+           db_do(lock->db, Q_LOCK_LEASE_FREE,
+                 DB_ARGS(LEASE(lock), ARG_TEXT("run_id", str_of(view->run_id))), err);
 }
 
-const LockOps lock_lease_ops = {.attempt = lease_try,
-                                .look = lease_look,
-                                .beat = lease_beat,
-                                .release = lease_release};
+const LockOps lock_lease_ops = {
+    .attempt = lease_try, .look = lease_look, .beat = lease_beat, .release = lease_release};

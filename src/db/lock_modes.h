@@ -7,20 +7,20 @@
 
 typedef struct LockOps {
     bool (*attempt)(Lock *lock, bool *ret_got, Error *err);
-    bool (*is_free)(Lock *lock, bool *ret_free, Error *err);              /* may be NULL: look */
+    bool (*is_free)(Lock *lock, bool *ret_free, Error *err); /* may be NULL: look */
     bool (*look)(Lock *lock, Arena *arena, LockView *ret, Error *err);
-    bool (*beat)(Lock *lock, const char *progress, Error *err);           /* may be NULL */
-    void (*release)(Lock *lock, const char *outcome, const char *error);  /* may be NULL */
+    bool (*beat)(Lock *lock, const char *progress, Error *err);          /* may be NULL */
+    void (*release)(Lock *lock, const char *outcome, const char *error); /* may be NULL */
 } LockOps;
 
 struct Lock {
-    Arena         *arena;
-    Db            *db;
-    Wait          *wait;
-    LockSpec       spec;
+    Arena *arena;
+    Db *db;
+    Wait *wait;
+    LockSpec spec;
     const LockOps *ops;
-    char          *name, *mark; /* MySQL: of the lock, of the applying connection */
-    FileLock      *file;
+    char *name, *mark; /* MySQL: of the lock, of the applying connection */
+    FileLock *file;
 };
 
 extern const LockOps lock_session_ops, lock_lease_ops;

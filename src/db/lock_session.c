@@ -5,9 +5,10 @@
 #include "db/lock_modes.h"
 #include "core/banned.h"
 
-#define SESSION_ARGS(lock)                                                                          \
-    DB_ARGS(ARG_INT("key", LOCK_KEY), ARG_TEXT("name", str_of((lock)->name)),                       \
-            ARG_TEXT("application", str_of(str_printf(scratch, "lockstep:%s", (lock)->spec.run_id))))
+#define SESSION_ARGS(lock)                                                                         \
+    DB_ARGS(                                                                                       \
+        ARG_INT("key", LOCK_KEY), ARG_TEXT("name", str_of((lock)->name)),                          \
+        ARG_TEXT("application", str_of(str_printf(scratch, "lockstep:%s", (lock)->spec.run_id))))
 
 static bool
 ask_yes(Lock *lock, DbQuery query, bool *ret, Error *err)
@@ -70,7 +71,8 @@ session_beat(Lock *lock, const char *progress, Error *err)
     (void)progress;
     if (!ask_yes(lock, Q_LOCK_SESSION_BEAT, &held, err))
         return false;
-    return held || error_set(err, ERROR_LOCKED, "the lock was lost: another process may be migrating");
+    return held ||
+           error_set(err, ERROR_LOCKED, "the lock was lost: another process may be migrating");
 }
 
 static void

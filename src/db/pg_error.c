@@ -9,20 +9,20 @@
 /* A prefix of the SQLSTATE decides; the longer ones stand first. */
 static const struct {
     const char *state;
-    ErrorClass  cls;
+    ErrorClass cls;
 } classes[] = {
-    {"55P03", ERROR_CLASS_LOCK_TIMEOUT}, {"40P01", ERROR_CLASS_DEADLOCK},
-    {"40001", ERROR_CLASS_DEADLOCK},     {"57014", ERROR_CLASS_CANCELLED},
-    {"57P01", ERROR_CLASS_CONNECTION},   {"57P02", ERROR_CLASS_CONNECTION},
-    {"57P03", ERROR_CLASS_CONNECTION},   {"57P04", ERROR_CLASS_CONNECTION},
-    {"53300", ERROR_CLASS_CONNECTION},   {"08P01", ERROR_CLASS_OTHER},
-    {"08", ERROR_CLASS_CONNECTION},      {"28", ERROR_CLASS_LOGIN},
-    {"3D000", ERROR_CLASS_NO_DATABASE},  {"42P01", ERROR_CLASS_NO_TABLE},
-    {"3F000", ERROR_CLASS_NO_TABLE},     {"42501", ERROR_CLASS_PRIVILEGE},
-    {"25006", ERROR_CLASS_READ_ONLY},    {"42P07", ERROR_CLASS_DUPLICATE},
-    {"42710", ERROR_CLASS_DUPLICATE},    {"23505", ERROR_CLASS_DUPLICATE},
-    {"42701", ERROR_CLASS_DUPLICATE},    {"42P06", ERROR_CLASS_DUPLICATE},
-    {"42723", ERROR_CLASS_DUPLICATE},    {"42P04", ERROR_CLASS_DUPLICATE},
+    {"55P03", ERROR_CLASS_LOCK_TIMEOUT},   {"40P01", ERROR_CLASS_DEADLOCK},
+    {"40001", ERROR_CLASS_DEADLOCK},       {"57014", ERROR_CLASS_CANCELLED},
+    {"57P01", ERROR_CLASS_CONNECTION},     {"57P02", ERROR_CLASS_CONNECTION},
+    {"57P03", ERROR_CLASS_CONNECTION},     {"57P04", ERROR_CLASS_CONNECTION},
+    {"53300", ERROR_CLASS_CONNECTION},     {"08P01", ERROR_CLASS_OTHER},
+    {"08", ERROR_CLASS_CONNECTION},        {"28", ERROR_CLASS_LOGIN},
+    {"3D000", ERROR_CLASS_NO_DATABASE},    {"42P01", ERROR_CLASS_NO_TABLE},
+    {"3F000", ERROR_CLASS_NO_TABLE},       {"42501", ERROR_CLASS_PRIVILEGE},
+    {"25006", ERROR_CLASS_READ_ONLY},      {"42P07", ERROR_CLASS_DUPLICATE},
+    {"42710", ERROR_CLASS_DUPLICATE},      {"23505", ERROR_CLASS_DUPLICATE},
+    {"42701", ERROR_CLASS_DUPLICATE},      {"42P06", ERROR_CLASS_DUPLICATE},
+    {"42723", ERROR_CLASS_DUPLICATE},      {"42P04", ERROR_CLASS_DUPLICATE},
     {"23502", ERROR_CLASS_NULL_VIOLATION}, {"53100", ERROR_CLASS_DISK_FULL},
     {"42601", ERROR_CLASS_SYNTAX},
 };
@@ -45,7 +45,7 @@ static int64_t
 byte_offset(Str sql, const char *position)
 {
     int64_t wanted;
-    size_t  at = 0;
+    size_t at = 0;
     if (!position || !str_to_i64(str_of(position), &wanted))
         return -1;
     for (int64_t chars = 1; chars < wanted && at < sql.n; chars++) {
@@ -64,7 +64,7 @@ pg_result_error(const Db *db, const PGresult *result, Str sql, Error *err)
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
-    bool        lost = PQstatus(pg_of(db)->conn) == CONNECTION_BAD;
+    bool lost = PQstatus(pg_of(db)->conn) == CONNECTION_BAD;
     if (!message) {
         Str text = str_trim(str_of(PQerrorMessage(pg_of(db)->conn)));
         text = str_sub(text, 0, str_find(text, '\n'));
@@ -77,7 +77,8 @@ pg_result_error(const Db *db, const PGresult *result, Str sql, Error *err)
         cls = ERROR_CLASS_CONNECTION;
     error_set(err, cls == ERROR_CLASS_CONNECTION ? ERROR_UNREACHABLE : ERROR_FAILED, "%s", message);
     err->cls = cls;
-    memcpy(err->sqlstate, state && strlen(state) == 5 ? state : "", state && strlen(state) == 5 ? 6 : 1);
+    memcpy(err->sqlstate, state && strlen(state) == 5 ? state : "",
+           state && strlen(state) == 5 ? 6 : 1);
     err->sql_offset = byte_offset(sql, PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION));
     if (detail)
         error_detail(err, "%s", detail);
@@ -93,7 +94,7 @@ connect_class(const char *text)
 {
     static const struct {
         const char *words;
-        ErrorClass  cls;
+        ErrorClass cls;
     } table[] = {
         {"password authentication failed", ERROR_CLASS_LOGIN},
         {"no password supplied", ERROR_CLASS_LOGIN},
@@ -147,8 +148,8 @@ telling_part(const char *text)
     Str rest = str_trim(str_of(text)), part = STR_ABSENT;
     while (rest.n) {
         size_t end = str_find(rest, '\n');
-        Str    line = str_sub(rest, 0, end);
-        bool   question = line.n && line.p[0] == '\t';
+        Str line = str_sub(rest, 0, end);
+        bool question = line.n && line.p[0] == '\t';
         if (line.n && !question)
             part = line;
         rest = str_sub(rest, end + 1, rest.n);
@@ -166,12 +167,13 @@ void
 pg_connect_error(const Db *db, Error *err)
 {
     const char *text = PQerrorMessage(pg_of(db)->conn);
-    ErrorClass  cls = connect_class(text);
-    Str         part = telling_part(text);
+    ErrorClass cls = connect_class(text);
+    Str part = telling_part(text);
     error_set(err, ERROR_UNREACHABLE, "%s: " STR_FMT, db->url.display, STR_ARG(part));
     err->cls = cls;
     if (cls == ERROR_CLASS_LOGIN && strstr(text, "does not support SSL"))
-        error_hint(err, "The URL demands TLS (sslmode), and the server has none: turn it on there.");
+        error_hint(err,
+                   "The URL demands TLS (sslmode), and the server has none: turn it on there.");
     else if (cls == ERROR_CLASS_LOGIN && strstr(text, "certificate"))
         error_hint(err, "Give the authority that signed it with sslrootcert=FILE in the URL.");
     else if (cls == ERROR_CLASS_LOGIN)

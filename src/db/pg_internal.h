@@ -8,8 +8,8 @@
 
 typedef struct Pg {
     PGconn *conn;
-    bool    broken;
-    char   *search_path; /* from the URL, quoted; NULL = none */
+    bool broken;
+    char *search_path; /* from the URL, quoted; NULL = none */
 } Pg;
 
 static inline Pg *

@@ -23,7 +23,7 @@ static char *
 first_words(Arena *arena, Str version)
 {
     size_t comma = str_find(version, ',');
-    Str    head = str_sub(version, 0, comma);
+    Str head = str_sub(version, 0, comma);
     size_t on = str_find_str(head, STR(" on "));
     return str_dup(arena, str_sub(head, 0, on));
 }
@@ -34,10 +34,10 @@ pg_facts_ask(Db *db, Arena *arena, DbFacts *ret, Error *err)
     DbResult r;
     if (!db_ask(db, arena, Q_PG_FACTS, NULL, &r, err))
         return false;
-    int64_t     version = number(DB_CELL(&r, 0, 1));
+    int64_t version = number(DB_CELL(&r, 0, 1));
     const char *hint = dburl_param(&db->url, "pgbouncer");
-    bool        cockroach = str_find_str(DB_CELL(&r, 0, 0), STR("CockroachDB")) < DB_CELL(&r, 0, 0).n;
-    int64_t     pid = number(DB_CELL(&r, 0, 8));
+    bool cockroach = str_find_str(DB_CELL(&r, 0, 0), STR("CockroachDB")) < DB_CELL(&r, 0, 0).n;
+    int64_t pid = number(DB_CELL(&r, 0, 8));
     *ret = (DbFacts){
         .version_num = (int)version,
         .version_major = (int)(version / 10000),
@@ -90,7 +90,7 @@ pg_victims(Db *db, int64_t session_id, int64_t *longest_ms, int64_t *count, Erro
 {
     DbResult r;
     SCRATCH_ARENA(scratch);
-    DbQuery  query = PQserverVersion(pg_of(db)->conn) >= 140000 ? Q_PG_VICTIMS : Q_PG_VICTIMS_OLD;
+    DbQuery query = PQserverVersion(pg_of(db)->conn) >= 140000 ? Q_PG_VICTIMS : Q_PG_VICTIMS_OLD;
     if (!db_ask(db, scratch, query, DB_ARGS(ARG_INT("session", session_id)), &r, err))
         return false;
     *longest_ms = number(DB_CELL(&r, 0, 0));

@@ -12,7 +12,7 @@ enum { URL_MAX = 8192 };
 
 static const struct {
     const char *scheme;
-    DbEngine    engine;
+    DbEngine engine;
 } schemes[] = {
     {"postgres", DB_POSTGRES}, {"postgresql", DB_POSTGRES},  {"postgis", DB_POSTGRES},
     {"pgsql", DB_POSTGRES},    {"cockroachdb", DB_POSTGRES}, {"mysql", DB_MYSQL},
@@ -23,27 +23,30 @@ static const struct {
 /* Honoured by the drivers. libpq's own keywords are passed on to it. */
 static const char *const postgres_params[] = {
     "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslcrldir", "sslsni",
-    "ssl_min_protocol_version", "ssl_max_protocol_version", "sslcompression", "ssl", "channel_binding",
-    "gssencmode", "gsslib", "krbsrvname", "requirepeer", "hostaddr", "passfile", "service", "options",
-    "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
-    "tcp_user_timeout", "target_session_attrs", "application_name", "client_encoding", "search_path",
-    "schema", "currentSchema", "pgbouncer", "replication", "load_balance_hosts", "require_auth",
-    "sslcertmode", "sslnegotiation",
+    "ssl_min_protocol_version", "ssl_max_protocol_version", "sslcompression", "ssl",
+    "channel_binding", "gssencmode", "gsslib", "krbsrvname", "requirepeer", "hostaddr", "passfile",
+    "service", "options", "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
+    "keepalives_count", "tcp_user_timeout", "target_session_attrs", "application_name",
+    "client_encoding", "search_path", "schema", "currentSchema", "pgbouncer", "replication",
+    "load_balance_hosts", "require_auth", "sslcertmode", "sslnegotiation",
     /* Sizes and caches of client libraries: a migration has none of what they limit. */
     "connection_limit", "pool_timeout", "pool_size", "max_overflow", "statement_cache_size",
     "prepareThreshold", "preparedStatementCacheQueries", "socket_timeout", "pool_max_conns",
     "binary_parameters", "default_query_exec_mode", NULL};
 static const char *const mysql_params[] = {
-    "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls", "ssl-ca", "ssl_ca", "sslrootcert", "ssl-cert",
-    "ssl_cert", "sslcert", "ssl-key", "ssl_key", "sslkey", "socket", "unix_socket", "unixSocket",
-    "charset", "foreign_key_checks", "connect_timeout",
+    "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls", "ssl-ca", "ssl_ca", "sslrootcert",
+    "ssl-cert", "ssl_cert", "sslcert", "ssl-key", "ssl_key", "sslkey", "socket", "unix_socket",
+    "unixSocket", "charset", "foreign_key_checks", "connect_timeout",
     /* As above: about client libraries, not about the database. */
-    "connection_limit", "pool_timeout", "pool_size", "parseTime", "multiStatements", "serverVersion",
-    "loc", "collation", "timeout", "readTimeout", "writeTimeout", "useUnicode", "characterEncoding",
-    "allowPublicKeyRetrieval", "serverTimezone", "interpolateParams", "useSSL", NULL};
-static const char *const sqlite_params[] = {
-    "mode", "cache", "foreign_keys", "_foreign_keys", "_fk", "busy_timeout", "_busy_timeout", "_timeout",
-    "journal_mode", "_journal_mode", "_journal", "connection_limit", "pool_timeout", "timeout", NULL};
+    "connection_limit", "pool_timeout", "pool_size", "parseTime", "multiStatements",
+    "serverVersion", "loc", "collation", "timeout", "readTimeout", "writeTimeout", "useUnicode",
+    "characterEncoding", "allowPublicKeyRetrieval", "serverTimezone", "interpolateParams", "useSSL",
+    NULL};
+static const char *const sqlite_params[] = {"mode",          "cache",    "foreign_keys",
+                                            "_foreign_keys", "_fk",      "busy_timeout",
+                                            "_busy_timeout", "_timeout", "journal_mode",
+                                            "_journal_mode", "_journal", "connection_limit",
+                                            "pool_timeout",  "timeout",  NULL};
 
 static const char *const *const known_params[] = {
     [DB_POSTGRES] = postgres_params, [DB_MYSQL] = mysql_params, [DB_SQLITE] = sqlite_params};
@@ -72,9 +75,10 @@ static bool
 bad(Error *err, const char *what)
 {
     error_set(err, ERROR_USAGE, "the database URL %s", what);
-    return error_hint(err, "It looks like postgresql://user:password@host:5432/name, "
-                           "mysql://user:password@host/name or sqlite:path; characters such as @ / : # "
-                           "in a password are written %%40 %%2F %%3A %%23.");
+    return error_hint(err,
+                      "It looks like postgresql://user:password@host:5432/name, "
+                      "mysql://user:password@host/name or sqlite:path; characters such as @ / : # "
+                      "in a password are written %%40 %%2F %%3A %%23.");
 }
 
 static int
@@ -144,7 +148,8 @@ add_param(Arena *arena, DbUrl *url, Str name, Str value, Error *err)
     /* A '?' in a password that was not encoded ends up here: do not echo it. */
     for (size_t i = 0; i < key.n; i++) {
         char c = key.p[i];
-        if (!((c | 32) >= 'a' && (c | 32) <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-')
+        if (!((c | 32) >= 'a' && (c | 32) <= 'z') && !(c >= '0' && c <= '9') && c != '_' &&
+            c != '-')
             return bad(err, "has an option with stray characters in its name");
     }
     char *name_text = str_dup(arena, key), *value_text = str_dup(arena, text);
@@ -154,7 +159,8 @@ add_param(Arena *arena, DbUrl *url, Str name, Str value, Error *err)
         url->user = value_text;
     else if (str_eq(key, STR("password")) && url->engine != DB_SQLITE)
         url->password = secret_make(arena, text);
-    else if ((str_eq(key, STR("dbname")) || str_eq(key, STR("database"))) && url->engine != DB_SQLITE)
+    else if ((str_eq(key, STR("dbname")) || str_eq(key, STR("database"))) &&
+             url->engine != DB_SQLITE)
         url->database = value_text;
     else if (str_eq(key, STR("port")) && url->engine != DB_SQLITE) {
         int64_t port;
@@ -183,7 +189,7 @@ parse_query(Arena *arena, DbUrl *url, Str query, Error *err)
 {
     while (query.n) {
         size_t end = str_find(query, '&');
-        Str    pair = str_sub(query, 0, end);
+        Str pair = str_sub(query, 0, end);
         size_t equals = str_find(pair, '=');
         if (pair.n && !add_param(arena, url, str_sub(pair, 0, equals),
                                  str_sub(pair, equals + 1, pair.n), err))
@@ -294,9 +300,9 @@ set_display(Arena *arena, DbUrl *url)
         return;
     }
     const char *host = url->host ? url->host : "localhost";
-    bool        ipv6 = strchr(host, ':') != NULL && host[0] != '/';
-    bool        socket = host[0] == '/';
-    char       *port = url->port ? str_printf(arena, ":%d", url->port) : str_printf(arena, "%s", "");
+    bool ipv6 = strchr(host, ':') != NULL && host[0] != '/';
+    bool socket = host[0] == '/';
+    char *port = url->port ? str_printf(arena, ":%d", url->port) : str_printf(arena, "%s", "");
     url->display = str_printf(arena, "%s://%s%s%s%s%s%s/%s", db_engine_name(url->engine),
                               url->user ? url->user : "", url->user ? "@" : "", ipv6 ? "[" : "",
                               socket ? "" : host, ipv6 ? "]" : "", socket ? "" : port,
@@ -332,11 +338,11 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
     if (str_starts(text, STR("jdbc:")))
         text = str_sub(text, 5, text.n);
     size_t colon = str_find(text, ':');
-    Str    scheme = str_sub(text, 0, colon);
+    Str scheme = str_sub(text, 0, colon);
     for (size_t i = 0; i < scheme.n; i++) {
         char c = scheme.p[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
-                  c == '_' || c == '-' || c == '.';
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '+' || c == '_' || c == '-' || c == '.';
         if (!ok)
             return bad(err, "has no scheme");
     }
@@ -344,14 +350,14 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
         return bad(err, "has no scheme");
     if (!known_scheme(scheme, &url.engine))
         return unknown_scheme(arena, scheme, err);
-    Str    rest = str_sub(text, colon + 1, text.n);
+    Str rest = str_sub(text, colon + 1, text.n);
     size_t hash = url.engine == DB_SQLITE ? rest.n : str_find(rest, '#');
     if (hash < rest.n)
         return bad(err, "holds a '#'");
     if (url.engine != DB_SQLITE && !check_characters(rest, err))
         return false;
     size_t question = str_find(rest, '?');
-    Str    query = str_sub(rest, question + 1, rest.n);
+    Str query = str_sub(rest, question + 1, rest.n);
     rest = str_sub(rest, 0, question);
     bool ok = url.engine == DB_SQLITE ? parse_path(arena, &url, rest, err)
                                       : parse_server(arena, &url, rest, err);
@@ -375,7 +381,8 @@ dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err)
     if (parts->port.p && parts->port.n) {
         int64_t port;
         if (!str_to_i64(parts->port, &port) || port < 1 || port > 65535)
-            return error_set(err, ERROR_USAGE, "the database's port is not a number from 1 to 65535");
+            return error_set(err, ERROR_USAGE,
+                             "the database's port is not a number from 1 to 65535");
         url.port = (int)port;
     }
     if (parts->params.p && !parse_query(arena, &url, parts->params, err))
@@ -403,7 +410,7 @@ char *
 dburl_reveal(Arena *arena, const DbUrl *url)
 {
     StrBuf out = strbuf_new(arena, 4 * URL_MAX);
-    char   separator = '?';
+    char separator = '?';
     if (url->engine == DB_SQLITE) {
         strbuf_puts(&out, url->database[0] == '/' ? "sqlite:///" : "sqlite:");
         add_encoded(&out, url->database, true);

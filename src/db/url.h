@@ -18,13 +18,13 @@ typedef struct DbParam {
 
 typedef struct DbUrl {
     DbEngine engine;
-    char    *user;     /* NULL when not given */
-    Secret   password;
-    char    *host;     /* NULL = the driver's default; a directory or path = Unix socket */
-    int      port;     /* 0 = default */
-    char    *database; /* NULL when not given; SQLite: the path, ":memory:" for memory */
+    char *user; /* NULL when not given */
+    Secret password;
+    char *host;          /* NULL = the driver's default; a directory or path = Unix socket */
+    int port;            /* 0 = default */
+    char *database;      /* NULL when not given; SQLite: the path, ":memory:" for memory */
     VEC(DbParam) params; /* query options that are not one of the above, known by name (url.c) */
-    char    *display;  /* `postgresql://user@host/name`, `mysql://...`, `sqlite:path` */
+    char *display;       /* `postgresql://user@host/name`, `mysql://...`, `sqlite:path` */
 } DbUrl;
 
 bool dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err) MUST_CHECK;
@@ -34,8 +34,8 @@ typedef struct DbParts {
     Str host, port, database, user, password;
     Str params; /* "a=b&c=d" or absent */
 } DbParts;
-bool  dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err) MUST_CHECK;
+bool dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err) MUST_CHECK;
 /* The URL again, password and all, for a child's environment. A secret: never print it. */
 char *dburl_reveal(Arena *arena, const DbUrl *url);
 const char *dburl_param(const DbUrl *url, const char *name); /* NULL = not given */
-const char *db_engine_name(DbEngine engine); /* "postgresql", "mysql", "sqlite" */
+const char *db_engine_name(DbEngine engine);                 /* "postgresql", "mysql", "sqlite" */

@@ -39,19 +39,19 @@ typedef struct Composer {
 
 typedef struct Done {
     const Migration *m;
-    int64_t          duration_ms;
+    int64_t duration_ms;
 } Done;
 
 typedef struct Apply {
     const ApplySpec *spec;
-    Arena           *arena; /* of one migration */
-    bool             down;
-    const char      *previous; /* down: version that is the highest afterwards */
-    int64_t          applied;  /* committed so far */
-    int64_t          retry_until_ms;
-    bool             saw_failure; /* of the statement that progress marks: it is in no doubt */
-    bool             group_open;
-    int64_t          group_since_ms;
+    Arena *arena; /* of one migration */
+    bool down;
+    const char *previous; /* down: version that is the highest afterwards */
+    int64_t applied;      /* committed so far */
+    int64_t retry_until_ms;
+    bool saw_failure; /* of the statement that progress marks: it is in no doubt */
+    bool group_open;
+    int64_t group_since_ms;
     VEC(Done) group; /* in the open group, not yet committed */
     Arena *group_arena;
 } Apply;
@@ -334,16 +334,16 @@ is_head_setting(const Script *script, size_t from, size_t i)
 static bool
 compose_begin(const Apply *a, Composer *c)
 {
-    Db   *db = a->spec->db;
+    Db *db = a->spec->db;
     DbArg args[] = {ARG_INT("lock_timeout", a->spec->lock_timeout_ms),
                     ARG_INT("statement_timeout", a->spec->statement_timeout_ms),
                     {DB_ARG_END, NULL, {0}, {0}, 0}};
-    Str   begin = db_render(db, c->arena, Q_APPLY_BEGIN, args);
+    Str begin = db_render(db, c->arena, Q_APPLY_BEGIN, args);
     /* One piece a statement, so that the count of finished ones finds the failing one. */
     for (size_t at = 0; at < begin.n;) {
-        Str    rest = str_sub(begin, at, begin.n);
+        Str rest = str_sub(begin, at, begin.n);
         size_t end = str_find(rest, ';');
-        Str    one = str_trim(str_sub(rest, 0, end));
+        Str one = str_trim(str_sub(rest, 0, end));
         if (one.n)
             compose(c, one, NONE);
         at += end + 1;
@@ -354,12 +354,12 @@ compose_begin(const Apply *a, Composer *c)
 static bool
 apply_whole_script(Apply *a, const Migration *m, const Script *script, Error *err)
 {
-    Db      *db = a->spec->db;
-    bool     grouped = (db_caps(db) & DB_CAP_GROUP_COMMIT) != 0;
-    bool     restore = may_change_session(script);
-    int64_t  started = clock_ms();
+    Db *db = a->spec->db;
+    bool grouped = (db_caps(db) & DB_CAP_GROUP_COMMIT) != 0;
+    bool restore = may_change_session(script);
+    int64_t started = clock_ms();
     Composer c = {.arena = a->arena, .text = strbuf_new(a->arena, SCRIPT_CEILING)};
-    size_t   from, to;
+    size_t from, to;
     inner_range(script, &from, &to);
 
     size_t first = from;
@@ -385,7 +385,7 @@ apply_whole_script(Apply *a, const Migration *m, const Script *script, Error *er
         compose_query(&c, db, Q_APPLY_RESTORE, NULL);
     FAULT_POINT("migration.before-script");
     /* One round trip for all where there is a server, which can count the time itself. */
-    bool    server = db_has_query(db, Q_LEDGER_SINCE_BEGIN);
+    bool server = db_has_query(db, Q_LEDGER_SINCE_BEGIN);
     int64_t duration = LEDGER_SINCE_BEGIN;
     if (!server) {
         if (!run_script(a, script, &c, err))
@@ -415,7 +415,7 @@ exec_each(Db *db, Str sql, Error *err)
 {
     while (sql.n) {
         size_t end = str_find_str(sql, STR(";\n"));
-        Str    one = str_trim(str_sub(sql, 0, end));
+        Str one = str_trim(str_sub(sql, 0, end));
         if (one.n && !db_exec(db, one, err))
             return false;
         sql = str_sub(sql, end + 2 < sql.n ? end + 2 : sql.n, sql.n);
@@ -453,9 +453,9 @@ run_statement(const Apply *a, const Script *script, size_t i, Error *err)
 static bool
 apply_whole_each(Apply *a, const Migration *m, const Script *script, Error *err)
 {
-    Db     *db = a->spec->db;
+    Db *db = a->spec->db;
     int64_t started = clock_ms();
-    size_t  from, to;
+    size_t from, to;
     inner_range(script, &from, &to);
     if (!db_do(db, Q_APPLY_BEGIN, NULL, err))
         return false;
@@ -476,10 +476,10 @@ apply_whole_each(Apply *a, const Migration *m, const Script *script, Error *err)
 /* ---- steps ---- */
 
 typedef struct Steps {
-    Apply           *a;
+    Apply *a;
     const Migration *m;
-    const Script    *script;
-    bool             keeps_progress; /* our table may be written, and this is no rollback */
+    const Script *script;
+    bool keeps_progress; /* our table may be written, and this is no rollback */
 } Steps;
 
 static bool
@@ -498,7 +498,7 @@ static Str
 progress_sql(const Steps *s, size_t done, Str looked)
 {
     const ApplySpec *spec = s->a->spec;
-    StrBuf           doubt = strbuf_new(s->a->arena, 4096);
+    StrBuf doubt = strbuf_new(s->a->arena, 4096);
     strbuf_add(&doubt, prefix_hash(s->a->arena, s->script, done));
     if (looked.p) {
         strbuf_addc(&doubt, ':');
@@ -553,16 +553,19 @@ run_unit(const Steps *s, size_t i, size_t end, Error *err)
 static bool
 run_alone(const Steps *s, size_t i, Error *err)
 {
-    const ApplySpec    *spec = s->a->spec;
+    const ApplySpec *spec = s->a->spec;
     const SqlStatement *st = &s->script->statements.p[i];
-    Str                 looked = STR("unknown");
-    bool                session = st->kind == SQL_KIND_SESSION;
+    Str looked = STR("unknown");
+    bool session = st->kind == SQL_KIND_SESSION;
     if (!session) {
         if (!doubt_drop_invalid_index(s->a->arena, spec->db, st, err) ||
             !doubt_look(s->a->arena, spec->db, s->script->body, st, &looked, err) ||
             !save_progress(s, i, looked, err))
             return false;
     }
+    /* A rollback keeps no progress: what one that was lost half-way has dropped is not there. */
+    if (s->a->down && st->drops && str_eq(looked, STR("absent")))
+        return true;
     if (st->waits_quietly && !db_set_timeouts(spec->db, 0, 0, err))
         return false;
     if (!run_statement(s->a, s->script, i, err))
@@ -591,12 +594,14 @@ unit_end(const Steps *s, size_t i)
 static bool
 edited(const Steps *s, size_t done, Error *err)
 {
-    error_set(err, ERROR_REFUSED,
-              "%zu statement%s of this migration %s run before, and the file was changed there since",
-              done, done == 1 ? "" : "s", done == 1 ? "has" : "have");
+    error_set(
+        err, ERROR_REFUSED,
+        "%zu statement%s of this migration %s run before, and the file was changed there since",
+        done, done == 1 ? "" : "s", done == 1 ? "has" : "have");
     error_at(err, s->script->file, 1, 1);
-    return error_hint(err, "Restore the finished part of the file; only what comes after statement "
-                           "%zu may be mended. Or forget what was done: `lockstep repair`.",
+    return error_hint(err,
+                      "Restore the finished part of the file; only what comes after statement "
+                      "%zu may be mended. Or forget what was done: `lockstep repair`.",
                       done);
 }
 
@@ -609,7 +614,7 @@ find_start(const Steps *s, const LedgerRow *row, size_t *ret_start, Error *err)
     if (!s->keeps_progress || !row || !row->doubt)
         return true;
     size_t done = row->statements_done > 0 ? (size_t)row->statements_done : 0;
-    Str    doubt = str_of(row->doubt);
+    Str doubt = str_of(row->doubt);
     size_t colon = str_find(doubt, ':');
     if (done > s->script->statements.n ||
         !str_eq(str_sub(doubt, 0, colon), prefix_hash(arena, s->script, done)))
@@ -631,8 +636,9 @@ find_start(const Steps *s, const LedgerRow *row, size_t *ret_start, Error *err)
               "the process was lost while this statement ran, and the schema does not tell whether "
               "it took effect");
     fail_at(s->script, done, 0, err);
-    return error_hint(err, "Look at the database. If it did not happen, `lockstep repair` lets it run "
-                           "again; if it did, take the statement out of the file first.");
+    return error_hint(err,
+                      "Look at the database. If it did not happen, `lockstep repair` lets it run "
+                      "again; if it did, take the statement out of the file first.");
 }
 
 /* Settings that the finished part made belong to a session that is gone: make them again. */
@@ -662,9 +668,9 @@ static bool
 apply_steps(Apply *a, const Migration *m, const Script *script, const LedgerRow *row, Error *err)
 {
     const ApplySpec *spec = a->spec;
-    Steps            s = {a, m, script, !a->down && spec->ledger->spec.own_allowed};
-    int64_t          started = clock_ms();
-    size_t           start;
+    Steps s = {a, m, script, !a->down && spec->ledger->spec.own_allowed};
+    int64_t started = clock_ms();
+    size_t start;
     if (!group_close(a, err) || !find_start(&s, row, &start, err))
         return false;
     if (start == 0 ? !begin_steps(&s, err) : !save_progress(&s, start, STR_ABSENT, err))
@@ -678,11 +684,10 @@ apply_steps(Apply *a, const Migration *m, const Script *script, const LedgerRow 
     for (size_t i = start, end; i < script->statements.n; i = end) {
         SqlKind kind = script->statements.p[i].kind;
         end = unit_end(&s, i);
-        bool own_transaction = end > i + 1 || (commits_with_record(&s, i) &&
-                                               kind != SQL_KIND_BEGIN && kind != SQL_KIND_COMMIT &&
-                                               kind != SQL_KIND_ROLLBACK &&
-                                               kind != SQL_KIND_SAVEPOINT &&
-                                               kind != SQL_KIND_SESSION);
+        bool own_transaction =
+            end > i + 1 ||
+            (commits_with_record(&s, i) && kind != SQL_KIND_BEGIN && kind != SQL_KIND_COMMIT &&
+             kind != SQL_KIND_ROLLBACK && kind != SQL_KIND_SAVEPOINT && kind != SQL_KIND_SESSION);
         if (!(own_transaction ? run_unit(&s, i, end, err) : run_alone(&s, i, err)))
             return false;
         FAULT_POINT("statement.recorded");
@@ -704,8 +709,8 @@ static bool
 attempt(Apply *a, const PlanItem *item, Error *err)
 {
     const Script *script = a->down ? &item->m->down : &item->m->up;
-    unsigned      caps = db_caps(a->spec->db);
-    bool          resuming = !a->down && item->row && item->row->doubt;
+    unsigned caps = db_caps(a->spec->db);
+    bool resuming = !a->down && item->row && item->row->doubt;
     if (resuming || !apply_is_whole(caps, script))
         return apply_steps(a, item->m, script, item->row, err);
     if (caps & DB_CAP_SCRIPT)
@@ -728,7 +733,7 @@ is_retryable(const Apply *a, const Error *err)
 static bool
 clean_up(Apply *a, Error *err)
 {
-    Db  *db = a->spec->db;
+    Db *db = a->spec->db;
     bool kept = true;
     wait_cleanup_begin(a->spec->wait);
     if (a->group_open && db_in_transaction(db)) {
@@ -751,7 +756,7 @@ static void
 record_failure(Apply *a, const Migration *m)
 {
     const ApplySpec *spec = a->spec;
-    Error            ignored = ERROR_INIT;
+    Error ignored = ERROR_INIT;
     if (a->down || !spec->ledger->spec.own_allowed || !db_alive(spec->db))
         return;
     wait_cleanup_begin(spec->wait);
@@ -766,9 +771,8 @@ static void
 say_what_remains(const Apply *a, const PlanItem *item, bool whole, Error *err)
 {
     const ApplyHooks *h = &a->spec->hooks;
-    const char       *blockers = h->blockers ? h->blockers(h->ctx) : "";
-    if (blockers[0] &&
-        (err->cls == ERROR_CLASS_LOCK_TIMEOUT || err->cls == ERROR_CLASS_CANCELLED))
+    const char *blockers = h->blockers ? h->blockers(h->ctx) : "";
+    if (blockers[0] && (err->cls == ERROR_CLASS_LOCK_TIMEOUT || err->cls == ERROR_CLASS_CANCELLED))
         error_detail(err, "blocked by: %s", blockers);
     if (whole)
         error_detail(err, "rolled back: nothing of '%s' remains in the database",
@@ -784,9 +788,9 @@ static bool
 apply_one(Apply *a, const PlanItem *item, Error *err)
 {
     const ApplySpec *spec = a->spec;
-    const Script    *script = a->down ? &item->m->down : &item->m->up;
-    bool             whole = apply_is_whole(db_caps(spec->db), script);
-    PlanItem         again = *item;
+    const Script *script = a->down ? &item->m->down : &item->m->up;
+    bool whole = apply_is_whole(db_caps(spec->db), script);
+    PlanItem again = *item;
     for (int tries = 0;; tries++) {
         if (attempt(a, &again, err))
             return true;
@@ -798,7 +802,7 @@ apply_one(Apply *a, const PlanItem *item, Error *err)
             return false;
         }
         Error second = ERROR_INIT;
-        bool  clean = clean_up(a, &second);
+        bool clean = clean_up(a, &second);
         if (!clean)
             error_detail(err, "cleaning up failed too: %s", second.message);
         bool retry = clean && is_retryable(a, err);
@@ -833,11 +837,17 @@ apply_one(Apply *a, const PlanItem *item, Error *err)
 }
 
 static bool
-apply_all(Arena *arena, const ApplySpec *spec, const PlanItem *items, const char *const *previous,
-          size_t count, bool down, int64_t *ret_applied, Error *err)
+apply_all(Arena *arena,
+          const ApplySpec *spec,
+          const PlanItem *items,
+          const char *const *previous,
+          size_t count,
+          bool down,
+          int64_t *ret_applied,
+          Error *err)
 {
     Apply a = {.spec = spec, .down = down, .group_arena = arena};
-    bool  ok = true;
+    bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
         SCRATCH_ARENA(scratch);
         a.arena = scratch;
@@ -856,15 +866,24 @@ apply_all(Arena *arena, const ApplySpec *spec, const PlanItem *items, const char
 }
 
 bool
-apply_up(Arena *arena, const ApplySpec *spec, const PlanItem *items, size_t count,
-         int64_t *ret_applied, Error *err)
+apply_up(Arena *arena,
+         const ApplySpec *spec,
+         const PlanItem *items,
+         size_t count,
+         int64_t *ret_applied,
+         Error *err)
 {
     return apply_all(arena, spec, items, NULL, count, false, ret_applied, err);
 }
 
 bool
-apply_down(Arena *arena, const ApplySpec *spec, const PlanItem *items, const char *const *previous,
-           size_t count, int64_t *ret_reverted, Error *err)
+apply_down(Arena *arena,
+           const ApplySpec *spec,
+           const PlanItem *items,
+           const char *const *previous,
+           size_t count,
+           int64_t *ret_reverted,
+           Error *err)
 {
     return apply_all(arena, spec, items, previous, count, true, ret_reverted, err);
 }

@@ -35,25 +35,33 @@ typedef struct ApplyHooks {
 } ApplyHooks;
 
 typedef struct ApplySpec {
-    Db           *db;
-    Wait         *wait;
+    Db *db;
+    Wait *wait;
     const Source *source;
-    Ledger       *ledger;
-    Str           runs_schema;
-    bool          records; /* lockstep_runs has our row: fence and count through it */
-    const char   *run_id;
-    int64_t       lock_timeout_ms, statement_timeout_ms, retry_for_ms;
-    ApplyHooks    hooks;
+    Ledger *ledger;
+    Str runs_schema;
+    bool records; /* lockstep_runs has our row: fence and count through it */
+    const char *run_id;
+    int64_t lock_timeout_ms, statement_timeout_ms, retry_for_ms;
+    ApplyHooks hooks;
 } ApplySpec;
 
 /* Applies the items in order; they are loaded already. *ret_applied counts what was committed, also
  * on failure. On failure err names file, line, column and statement, and says what stays. */
-bool apply_up(Arena *arena, const ApplySpec *spec, const PlanItem *items, size_t count,
-              int64_t *ret_applied, Error *err) MUST_CHECK;
+bool apply_up(Arena *arena,
+              const ApplySpec *spec,
+              const PlanItem *items,
+              size_t count,
+              int64_t *ret_applied,
+              Error *err) MUST_CHECK;
 /* Undoes the items in the given order with their down scripts. `previous` of item i is the version
  * that is the highest after it, NULL = none. */
-bool apply_down(Arena *arena, const ApplySpec *spec, const PlanItem *items,
-                const char *const *previous, size_t count, int64_t *ret_reverted, Error *err)
-    MUST_CHECK;
+bool apply_down(Arena *arena,
+                const ApplySpec *spec,
+                const PlanItem *items,
+                const char *const *previous,
+                size_t count,
+                int64_t *ret_reverted,
+                Error *err) MUST_CHECK;
 /* Whether a script runs in one transaction on such an engine (plan shows it). */
 bool apply_is_whole(unsigned caps, const Script *script);

@@ -9,7 +9,7 @@
 
 typedef struct Look {
     SqlObjectKind object;
-    DbQuery       query;
+    DbQuery query;
 } Look;
 
 static const Look looks[] = {
@@ -20,9 +20,9 @@ static const Look looks[] = {
 
 /* First words of statements that leave the same result when they run twice. */
 static const char *const repeatable[] = {
-    "analyze", "cluster",  "comment", "discard", "do",     "flush", "grant",  "optimize",
-    "reindex", "refresh",  "repair",  "reset",   "revoke", "set",   "unlock", "vacuum",
-    "lock",    "truncate", NULL,
+    "analyze",  "cluster", "comment", "discard",  "do",    "flush",  "grant",
+    "optimize", "reindex", "refresh", "repair",   "reset", "revoke", "set",
+    "unlock",   "vacuum",  "lock",    "truncate", NULL,
 };
 
 static Str
@@ -45,7 +45,8 @@ is_repeatable(Str text)
     return false;
 }
 
-/* SHOW CREATE TABLE counts AUTO_INCREMENT up while others insert: that is no change of the table. */
+/* SHOW CREATE TABLE counts AUTO_INCREMENT up while others insert: that is no change of the table.
+ */
 static Str
 without_counter(Arena *arena, Str cell)
 {
@@ -74,10 +75,10 @@ quoted_name(Arena *arena, const Db *db, Str schema, Str name)
 }
 
 static bool
-look_at(Arena *arena, Db *db, DbQuery query, Str schema, Str name, Hasher *hasher, Str *ret,
-        Error *err)
+look_at(
+    Arena *arena, Db *db, DbQuery query, Str schema, Str name, Hasher *hasher, Str *ret, Error *err)
 {
-    DbResult    rows = {0};
+    DbResult rows = {0};
     const DbArg args[] = {ARG_IDENT("object", schema, name),
                           ARG_TEXT("schema", schema),
                           ARG_TEXT("name", name),
@@ -117,13 +118,13 @@ doubt_look(Arena *arena, Db *db, Str body, const SqlStatement *statement, Str *r
         return true;
     }
     Hasher *hasher = hasher_new(arena);
-    Str     plain = STR_ABSENT, other = STR_ABSENT;
-    bool ok = look_at(arena, db, look->query, statement->object_schema, statement->object_name,
-                      hasher, &plain, err) &&
-              (!statement->object_new_name.p ||
-               look_at(arena, db, look->query, statement->object_schema, statement->object_new_name,
-                       hasher, &other, err));
-    Str  hash = str_of(hasher_hex(arena, hasher));
+    Str plain = STR_ABSENT, other = STR_ABSENT;
+    bool ok =
+        look_at(arena, db, look->query, statement->object_schema, statement->object_name, hasher,
+                &plain, err) &&
+        (!statement->object_new_name.p || look_at(arena, db, look->query, statement->object_schema,
+                                                  statement->object_new_name, hasher, &other, err));
+    Str hash = str_of(hasher_hex(arena, hasher));
     bool simple = plain.p && !statement->object_new_name.p && plain.n <= 16;
     if (ok)
         *ret = simple ? plain : hash;
@@ -131,8 +132,13 @@ doubt_look(Arena *arena, Db *db, Str body, const SqlStatement *statement, Str *r
 }
 
 bool
-doubt_settle(Arena *arena, Db *db, Str body, const SqlStatement *statement, Str before,
-             DoubtVerdict *ret, Error *err)
+doubt_settle(Arena *arena,
+             Db *db,
+             Str body,
+             const SqlStatement *statement,
+             Str before,
+             DoubtVerdict *ret,
+             Error *err)
 {
     Str now;
     if (!doubt_look(arena, db, body, statement, &now, err))
@@ -160,5 +166,6 @@ doubt_drop_invalid_index(Arena *arena, Db *db, const SqlStatement *statement, Er
     if (!str_eq(look, STR("invalid")))
         return true;
     return db_do(db, Q_DROP_INVALID_INDEX,
-                 DB_ARGS(ARG_IDENT("index", statement->object_schema, statement->object_name)), err);
+                 DB_ARGS(ARG_IDENT("index", statement->object_schema, statement->object_name)),
+                 err);
 }

@@ -20,8 +20,13 @@ typedef enum DoubtVerdict {
 bool doubt_look(Arena *arena, Db *db, Str body, const SqlStatement *statement, Str *ret, Error *err)
     MUST_CHECK;
 /* Compares the look taken before with one taken now. */
-bool doubt_settle(Arena *arena, Db *db, Str body, const SqlStatement *statement, Str before,
-                  DoubtVerdict *ret, Error *err) MUST_CHECK;
+bool doubt_settle(Arena *arena,
+                  Db *db,
+                  Str body,
+                  const SqlStatement *statement,
+                  Str before,
+                  DoubtVerdict *ret,
+                  Error *err) MUST_CHECK;
 /* CREATE INDEX CONCURRENTLY that failed leaves an invalid index, which a second try (and IF NOT
  * EXISTS) would stumble over: drop it. */
 bool doubt_drop_invalid_index(Arena *arena, Db *db, const SqlStatement *statement, Error *err)

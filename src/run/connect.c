@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connecting to a database that may still be starting. */
 
+#include "run/connect.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "run/connect.h"
 #include "core/banned.h"
 
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, TELL_EVERY_MS = 10000 };
@@ -11,18 +11,18 @@ enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000, TELL_EVERY_MS = 10000 };
 static bool
 no_database_hint(Error *err)
 {
-    return error_hint(err, "Create it, correct its name in the URL, or let lockstep make it: --create.");
+    return error_hint(err,
+                      "Create it, correct its name in the URL, or let lockstep make it: --create.");
 }
 
 bool
-run_connect_finish(Arena *arena, Wait *wait, const RunOptions *options, const DbOptions *how,
-                   Db **db, Error *err)
+run_connect_finish(
+    Arena *arena, Wait *wait, const RunOptions *options, const DbOptions *how, Db **db, Error *err)
 {
     int64_t began = clock_ms(), deadline = began + options->wait_ms, told = 0;
-    bool    created = false;
+    bool created = false;
     for (int tries = 0;; tries++) {
-        if (*db ? db_connect_finish(*db, err)
-                : db_connect(arena, options->url, how, db, err))
+        if (*db ? db_connect_finish(*db, err) : db_connect(arena, options->url, how, db, err))
             return true;
         db_close(*db);
         *db = NULL;
@@ -54,11 +54,16 @@ run_connect_finish(Arena *arena, Wait *wait, const RunOptions *options, const Db
 }
 
 bool
-run_connect(Arena *arena, Wait *wait, const RunOptions *options, const char *application_name,
-            bool read_only, Db **ret, Error *err)
+run_connect(Arena *arena,
+            Wait *wait,
+            const RunOptions *options,
+            const char *application_name,
+            bool read_only,
+            Db **ret,
+            Error *err)
 {
     DbOptions how = {.wait = wait, .application_name = application_name, .read_only = read_only};
-    Db       *db = NULL;
+    Db *db = NULL;
     if (!run_connect_finish(arena, wait, options, &how, &db, err))
         return false;
     *ret = db;

@@ -5,5 +5,9 @@
 #include "run/run.h"
 
 /* *db: a connection that db_connect_start began, or NULL. On failure it is closed and NULL. */
-bool run_connect_finish(Arena *arena, Wait *wait, const RunOptions *options, const DbOptions *how,
-                        Db **db, Error *err) MUST_CHECK;
+bool run_connect_finish(Arena *arena,
+                        Wait *wait,
+                        const RunOptions *options,
+                        const DbOptions *how,
+                        Db **db,
+                        Error *err) MUST_CHECK;

@@ -12,7 +12,13 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { POLL_MIN_MS = 30, POLL_MAX_MS = 500, LOOK_EVERY_MS = 1000, TELL_EVERY_MS = 10000, EVICT_MS = 10000 };
+enum {
+    POLL_MIN_MS = 30,
+    POLL_MAX_MS = 500,
+    LOOK_EVERY_MS = 1000,
+    TELL_EVERY_MS = 10000,
+    EVICT_MS = 10000
+};
 
 /* In proportion to how long the leader has been at it: short runs are noticed at once, long ones
  * are not disturbed by fifty replicas asking sixty times a second. */
@@ -25,18 +31,22 @@ poll_ms(int64_t waited_ms)
 }
 
 static void
-tell(Arena *arena, Db *db, const RunOptions *options, const LockView *view, Str runs_schema,
+tell(Arena *arena,
+     Db *db,
+     const RunOptions *options,
+     const LockView *view,
+     Str runs_schema,
      int64_t waited_ms)
 {
     RunLatest latest = {0};
-    Error     ignored = ERROR_INIT;
+    Error ignored = ERROR_INIT;
     if (!record_latest(db, arena, runs_schema, clock_ms() - options->started_ms, &latest, &ignored))
         error_clear(&ignored);
     const char *progress = view->progress ? view->progress : "";
     if (!view->progress && latest.found && latest.applied > 0)
         progress = str_printf(arena, "%lld applied so far", (long long)latest.applied);
-    LogField fields[] = {LOG_STR("leader", str_of(view->run_id)), LOG_INT("waited_ms", waited_ms),
-                         {0}};
+    LogField fields[] = {
+        LOG_STR("leader", str_of(view->run_id)), LOG_INT("waited_ms", waited_ms), {0}};
     log_event(LOG_INFO, "lock.waiting", fields, "waiting: another process migrates (%s)%s%s",
               view->who ? view->who : "unknown", progress[0] ? ": " : "", progress);
 }
@@ -54,7 +64,7 @@ static bool
 is_lost(Arena *arena, Db *db, const RunOptions *options, const LockView *view, Str runs_schema)
 {
     RunLatest latest = {0};
-    Error     ignored = ERROR_INIT;
+    Error ignored = ERROR_INIT;
     if (view->silent_ms >= 0)
         return view->lost;
     if (!record_latest(db, arena, runs_schema, 0, &latest, &ignored))
@@ -65,12 +75,19 @@ is_lost(Arena *arena, Db *db, const RunOptions *options, const LockView *view, S
 
 /* A closer look than the poll's: is the leader alive, who is it, how long may we wait. */
 static bool
-look_closely(const RunOptions *options, Db *db, Lock *lock, Str runs_schema,
-             int64_t began_ms, int64_t *told_ms, int64_t deadline_ms, bool *ret_free, Error *err)
+look_closely(const RunOptions *options,
+             Db *db,
+             Lock *lock,
+             Str runs_schema,
+             int64_t began_ms,
+             int64_t *told_ms,
+             int64_t deadline_ms,
+             bool *ret_free,
+             Error *err)
 {
     SCRATCH_ARENA(scratch);
     LockView view = {0};
-    int64_t  now = clock_ms();
+    int64_t now = clock_ms();
     *ret_free = false;
     if (!lock_look(lock, scratch, &view, err))
         return false;
@@ -94,14 +111,19 @@ look_closely(const RunOptions *options, Db *db, Lock *lock, Str runs_schema,
 }
 
 FollowEnd
-follow_leader(Wait *wait, const RunOptions *options, Db *db, Lock *lock, Str runs_schema,
-              int64_t deadline_ms, Error *err)
+follow_leader(Wait *wait,
+              const RunOptions *options,
+              Db *db,
+              Lock *lock,
+              Str runs_schema,
+              int64_t deadline_ms,
+              Error *err)
 {
     int64_t began = clock_ms(), told = 0, looked = 0;
     for (;;) {
-        bool    free = false;
+        bool free = false;
         int64_t now = clock_ms();
-        bool    closely = !looked || now - looked >= LOOK_EVERY_MS || now >= deadline_ms;
+        bool closely = !looked || now - looked >= LOOK_EVERY_MS || now >= deadline_ms;
         if (closely ? !look_closely(options, db, lock, runs_schema, began, &told, deadline_ms,
                                     &free, err)
                     : !lock_is_free(lock, &free, err))
@@ -116,20 +138,19 @@ follow_leader(Wait *wait, const RunOptions *options, Db *db, Lock *lock, Str run
 }
 
 bool
-follow_shares_failure(Arena *arena, Db *db, const RunOptions *options, const Source *source,
-                      Str runs_schema, bool *ret_failed, Error *err)
+follow_shares_failure(const RunLatest *latest,
+                      Arena *arena,
+                      const RunOptions *options,
+                      const Source *source,
+                      Error *err)
 {
-    RunLatest latest;
-    *ret_failed = false;
-    if (!record_latest(db, arena, runs_schema, clock_ms() - options->started_ms, &latest, err))
+    if (!latest->found || !latest->recent || strcmp(latest->outcome, "failed") != 0)
         return false;
-    if (!latest.found || !latest.recent || strcmp(latest.outcome, "failed") != 0)
-        return true;
     Str files = str_of(record_files_print(arena, source, options));
-    if (!str_starts(str_of(latest.fingerprint), files))
-        return true;
-    *ret_failed = true;
-    error_set(err, ERROR_FAILED, "%s", latest.error);
-    return error_detail(err, "this is the outcome of run %s on %s, which migrated for all replicas",
-                        latest.run_id, latest.host[0] ? latest.host : "another host");
+    if (!str_starts(str_of(latest->fingerprint), files))
+        return false;
+    error_set(err, ERROR_FAILED, "%s", latest->error);
+    error_detail(err, "this is the outcome of run %s on %s, which migrated for all replicas",
+                 latest->run_id, latest->host[0] ? latest->host : "another host");
+    return true;
 }

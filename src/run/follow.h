@@ -13,9 +13,17 @@ typedef enum FollowEnd {
     FOLLOW_FAILED,   /* err is set */
 } FollowEnd;
 
-FollowEnd follow_leader(Wait *wait, const RunOptions *options, Db *db, Lock *lock,
-                        Str runs_schema, int64_t deadline_ms, Error *err) MUST_CHECK;
-/* The run that ended while we waited (or had ended since our process started) failed, and it was
- * about the same files: its error is ours. */
-bool follow_shares_failure(Arena *arena, Db *db, const RunOptions *options, const Source *source,
-                           Str runs_schema, bool *ret_failed, Error *err) MUST_CHECK;
+FollowEnd follow_leader(Wait *wait,
+                        const RunOptions *options,
+                        Db *db,
+                        Lock *lock,
+                        Str runs_schema,
+                        int64_t deadline_ms,
+                        Error *err) MUST_CHECK;
+/* True, and err is its error: the run that ended while we waited (or had ended since our process
+ * started) failed, and it was about the same files. */
+bool follow_shares_failure(const RunLatest *latest,
+                           Arena *arena,
+                           const RunOptions *options,
+                           const Source *source,
+                           Error *err);

@@ -7,10 +7,14 @@
 #include "core/banned.h"
 
 bool
-gate_is_closed(Arena *arena, Db *db, const RunOptions *options, const Source *source,
-               bool *ret_closed, Error *err)
+gate_is_closed(Arena *arena,
+               Db *db,
+               const RunOptions *options,
+               const Source *source,
+               bool *ret_closed,
+               Error *err)
 {
-    DbResult    rows;
+    DbResult rows;
     const char *files = record_files_print(arena, source, options);
     Str print = record_fingerprint_sql(arena, db, files, source->format, options);
     *ret_closed = false;
@@ -27,15 +31,16 @@ gate_is_closed(Arena *arena, Db *db, const RunOptions *options, const Source *so
     return true;
 }
 
-void
+bool
 gate_remember(Arena *arena, Db *db, const RunOptions *options, const Source *source, Str schema)
 {
-    Error       ignored = ERROR_INIT;
+    Error ignored = ERROR_INIT;
     const char *files = record_files_print(arena, source, options);
-    Str         print = record_fingerprint_sql(arena, db, files, source->format, options);
-    if (!db_do(db, Q_RUN_REMEMBER,
-               DB_ARGS(ARG_IDENT("runs", schema, STR("lockstep_runs")),
-                       ARG_RAW("fingerprint", print)),
-               &ignored))
-        error_clear(&ignored);
+    Str print = record_fingerprint_sql(arena, db, files, source->format, options);
+    if (!db_do(
+            db, Q_RUN_REMEMBER,
+            DB_ARGS(ARG_IDENT("runs", schema, STR("lockstep_runs")), ARG_RAW("fingerprint", print)),
+            &ignored))
+        return false;
+    return db_changes(db) > 0;
 }

@@ -9,9 +9,14 @@
 #include "run/run.h"
 
 /* *ret_closed: nothing to do. Only a lost connection is an error. */
-bool gate_is_closed(Arena *arena, Db *db, const RunOptions *options, const Source *source,
-                    bool *ret_closed, Error *err) MUST_CHECK;
+bool gate_is_closed(Arena *arena,
+                    Db *db,
+                    const RunOptions *options,
+                    const Source *source,
+                    bool *ret_closed,
+                    Error *err) MUST_CHECK;
 /* After the long way found nothing to do: remember the new fingerprint for the next start. Best
- * effort: a role that may not write, or a missing table, is no error. */
-void gate_remember(Arena *arena, Db *db, const RunOptions *options, const Source *source,
-                   Str schema);
+ * effort: a role that may not write, or a missing table, is no error. False when no success was
+ * there to be brought up to date. */
+bool
+gate_remember(Arena *arena, Db *db, const RunOptions *options, const Source *source, Str schema);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes on besides the statement that runs. Everything here uses the control connection only. */
+/* What goes on besides the statement that runs. Everything here uses the control connection only.
+ */
 
 #include "run/guard.h"
 
@@ -32,7 +33,7 @@ static void
 note_blockers(Guard *g)
 {
     Error ignored = ERROR_INIT;
-    Str   lines;
+    Str lines;
     SCRATCH_ARENA(scratch);
     if (!db_blockers(g->control, scratch, g->apply_session, &lines, &ignored) || !lines.n)
         return;
@@ -44,7 +45,7 @@ note_blockers(Guard *g)
 static void
 protect_users(Guard *g)
 {
-    Error   ignored = ERROR_INIT;
+    Error ignored = ERROR_INIT;
     int64_t longest = 0, count = 0;
     if (g->max_block_ms <= 0 || g->cancelled ||
         !db_victims(g->control, g->apply_session, &longest, &count, &ignored))

@@ -10,17 +10,17 @@
 #include "run/record.h"
 
 typedef struct Guard {
-    Db        *control;
-    Lock      *lock;
+    Db *control;
+    Lock *lock;
     RunRecord *record;
-    int64_t    apply_session; /* 0 = the engine has no sessions: nothing to watch */
-    int64_t    beat_every_ms, next_beat_ms;
-    int64_t    max_block_ms;
+    int64_t apply_session; /* 0 = the engine has no sessions: nothing to watch */
+    int64_t beat_every_ms, next_beat_ms;
+    int64_t max_block_ms;
     const char *progress; /* for the lock's file */
-    bool       statement_runs;
-    int64_t    statement_since_ms;
-    bool       cancelled; /* the guard cancelled the last statement */
-    char       blockers[1024];
+    bool statement_runs;
+    int64_t statement_since_ms;
+    bool cancelled; /* the guard cancelled the last statement */
+    char blockers[1024];
 } Guard;
 
 enum { GUARD_EVERY_MS = 250 };

@@ -10,11 +10,10 @@
 #include "run/record.h"
 #include "core/banned.h"
 
-const char *const run_columns[] = {"run_id",      "tool",        "fingerprint",  "outcome",
-                                   "started_at",  "heartbeat_at", "finished_at", "host",
-                                   "pid",         "environment", "revision",     "applied",
-                                   "from_version", "to_version", "duration_ms",  "error",
-                                   NULL};
+const char *const run_columns[] = {
+    "run_id",       "tool",       "fingerprint", "outcome",     "started_at", "heartbeat_at",
+    "finished_at",  "host",       "pid",         "environment", "revision",   "applied",
+    "from_version", "to_version", "duration_ms", "error",       NULL};
 
 bool
 run_history(Arena *arena, Db *db, const char *schema, int64_t limit, DbResult *ret, Error *err)
@@ -35,25 +34,26 @@ run_history(Arena *arena, Db *db, const char *schema, int64_t limit, DbResult *r
 /* ---- a job under the lock ---- */
 
 typedef struct Job {
-    Arena            *arena;
-    Wait             *wait;
+    Arena *arena;
+    Wait *wait;
     const RunOptions *options;
-    Db               *db;
-    Lock             *lock;
-    Survey            survey;
-    RunRecord         record;
+    Db *db;
+    Lock *lock;
+    Survey survey;
+    RunRecord record;
 } Job;
 
 static bool
 job_begin(Job *j, Error *err)
 {
     const char *why;
-    int64_t     deadline = clock_ms() + j->options->lock_wait_ms;
+    int64_t deadline = clock_ms() + j->options->lock_wait_ms;
     if (!run_connect(j->arena, j->wait, j->options, "lockstep", false, &j->db, err) ||
         !run_survey(j->arena, j->db, j->options, true, &j->survey, err))
         return false;
     if (j->survey.facts.standby || j->survey.facts.read_only)
-        return error_set(err, ERROR_REFUSED, "the database is read-only: nothing can be recorded in it");
+        return error_set(err, ERROR_REFUSED,
+                         "the database is read-only: nothing can be recorded in it");
     j->record = (RunRecord){.run_id = run_new_id(j->arena),
                             .files = record_files_print(j->arena, &j->survey.source, j->options),
                             .schema = j->survey.ledger.spec.schema};
@@ -68,8 +68,8 @@ job_begin(Job *j, Error *err)
     for (bool got = false; !got;) {
         if (!lock_try(j->lock, &got, err))
             return false;
-        if (!got && follow_leader(j->wait, j->options, j->db, j->lock, j->record.schema,
-                                  deadline, err) != FOLLOW_FREE)
+        if (!got && follow_leader(j->wait, j->options, j->db, j->lock, j->record.schema, deadline,
+                                  err) != FOLLOW_FREE)
             return false;
     }
     return run_survey(j->arena, j->db, j->options, true, &j->survey, err);
@@ -90,7 +90,7 @@ exec_all(Db *db, Str sql, Error *err)
 {
     while (sql.n) {
         size_t end = str_find_str(sql, STR(";\n"));
-        Str    one = str_trim(str_sub(sql, 0, end));
+        Str one = str_trim(str_sub(sql, 0, end));
         if (one.n && !db_exec(db, one, err))
             return false;
         sql = str_sub(sql, end + 2 < sql.n ? end + 2 : sql.n, sql.n);
@@ -118,7 +118,8 @@ static bool
 find_version(const Source *source, const char *version, size_t *ret, Error *err)
 {
     for (size_t i = 0; i < source->migrations.n; i++) {
-        if (source->migrations.p[i].version && strcmp(source->migrations.p[i].version, version) == 0) {
+        if (source->migrations.p[i].version &&
+            strcmp(source->migrations.p[i].version, version) == 0) {
             *ret = i;
             return true;
         }
@@ -133,13 +134,13 @@ baseline(Job *j, const char *version, int64_t *ret_marked, Error *err)
 {
     Source *source = &j->survey.source;
     int64_t marked = 0;
-    size_t  last = 0;
-    char   *to = NULL;
+    size_t last = 0;
+    char *to = NULL;
     if (!find_version(source, version, &last, err) || !make_tables(j, err))
         return false;
     for (size_t i = 0; i <= last; i++) {
         Migration *m = &source->migrations.p[i];
-        bool       pending = false;
+        bool pending = false;
         for (size_t k = 0; k < j->survey.plan.pending.n; k++)
             pending = pending || j->survey.plan.pending.p[k].m == m;
         if (m->repeatable || !pending)
@@ -148,8 +149,8 @@ baseline(Job *j, const char *version, int64_t *ret_marked, Error *err)
             return false;
         Str sql = ledger_sql_applied(j->arena, j->db, &j->survey.ledger, m, 0, j->record.run_id,
                                      STR("1 = 1"));
-        if (!db_do(j->db, Q_APPLY_BEGIN, DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)),
-                   err) ||
+        if (!db_do(j->db, Q_APPLY_BEGIN,
+                   DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)), err) ||
             !exec_all(j->db, sql, err) || !db_do(j->db, Q_APPLY_COMMIT, NULL, err))
             return error_wrap(err, "marking version %s", m->version);
         to = m->version;
@@ -163,10 +164,14 @@ baseline(Job *j, const char *version, int64_t *ret_marked, Error *err)
 }
 
 bool
-run_baseline(Arena *arena, Wait *wait, const RunOptions *options, const char *version,
-             int64_t *ret_marked, Error *err)
+run_baseline(Arena *arena,
+             Wait *wait,
+             const RunOptions *options,
+             const char *version,
+             int64_t *ret_marked,
+             Error *err)
 {
-    Job  j = {.arena = arena, .wait = wait, .options = options};
+    Job j = {.arena = arena, .wait = wait, .options = options};
     bool ok = job_begin(&j, err) && baseline(&j, version, ret_marked, err);
     job_end(&j, ok, err);
     return ok;
@@ -175,11 +180,16 @@ run_baseline(Arena *arena, Wait *wait, const RunOptions *options, const char *ve
 /* ---- repair ---- */
 
 static void
-add_item(Arena *arena, RepairItems *items, RepairKind kind, const LedgerRow *row, Migration *m,
-         char *what, const char *action)
+add_item(Arena *arena,
+         RepairItems *items,
+         RepairKind kind,
+         const LedgerRow *row,
+         Migration *m,
+         char *what,
+         const char *action)
 {
-    *vec_push(arena, items) = (RepairItem){.kind = kind, .row = row, .m = m, .what = what,
-                                           .action = str_printf(arena, "%s", action)};
+    *vec_push(arena, items) = (RepairItem){
+        .kind = kind, .row = row, .m = m, .what = what, .action = str_printf(arena, "%s", action)};
 }
 
 static void
@@ -190,25 +200,33 @@ look_at_failed(Arena *arena, const Survey *s, RepairItems *items)
         return;
     const char *version = row->version ? row->version : "";
     if (!row->own_row)
-        add_item(arena, items, REPAIR_DIRTY, row, s->plan.failed_m,
-                 str_printf(arena, "version %s is marked as failed by the migration tool that the table "
-                                   "belongs to", version),
-                 "take the mark away, so that the migration is pending again; check first that nothing "
-                 "of it is left in the database");
+        add_item(
+            arena, items, REPAIR_DIRTY, row, s->plan.failed_m,
+            str_printf(arena,
+                       "version %s is marked as failed by the migration tool that the table "
+                       "belongs to",
+                       version),
+            "take the mark away, so that the migration is pending again; check first that nothing "
+            "of it is left in the database");
     else
-        add_item(arena, items, REPAIR_FAILED, row, s->plan.failed_m,
-                 str_printf(arena, "version %s %s; %d of its statements are done", version,
-                            row->state == ROW_RUNNING ? "was interrupted" : "failed",
-                            row->statements_done),
-                 row->statements_done > 0
-                     ? "forget what was done, so that the migration starts at its first statement again "
-                       "(without repair, the next run goes on behind the finished ones)"
-                     : "forget the failure, so that the migration is pending again");
+        add_item(
+            arena, items, REPAIR_FAILED, row, s->plan.failed_m,
+            str_printf(arena, "version %s %s; %d of its statements are done", version,
+                       row->state == ROW_RUNNING ? "was interrupted" : "failed",
+                       row->statements_done),
+            row->statements_done > 0
+                ? "forget what was done, so that the migration starts at its first statement again "
+                  "(without repair, the next run goes on behind the finished ones)"
+                : "forget the failure, so that the migration is pending again");
 }
 
 bool
-run_repair_look(Arena *arena, Db *db, const RunOptions *options, Survey *ret_survey,
-                RepairItems *ret, Error *err)
+run_repair_look(Arena *arena,
+                Db *db,
+                const RunOptions *options,
+                Survey *ret_survey,
+                RepairItems *ret,
+                Error *err)
 {
     RepairItems items = {0};
     if (!run_survey(arena, db, options, true, ret_survey, err))
@@ -241,14 +259,14 @@ static bool
 repair(Job *j, int64_t *ret_repaired, Error *err)
 {
     RepairItems items;
-    int64_t     repaired = 0, lost = 0;
+    int64_t repaired = 0, lost = 0;
     if (!run_repair_look(j->arena, j->db, j->options, &j->survey, &items, err))
         return false;
     if (j->survey.ledger.runs_exists && !record_mark_lost(j->db, &j->record, &lost, err))
         return false;
     for (size_t i = 0; i < items.n; i++) {
-        if (!db_do(j->db, Q_APPLY_BEGIN, DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)),
-                   err) ||
+        if (!db_do(j->db, Q_APPLY_BEGIN,
+                   DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)), err) ||
             !exec_all(j->db, repair_sql(j, &items.p[i]), err) ||
             !db_do(j->db, Q_APPLY_COMMIT, NULL, err))
             return error_wrap(err, "repairing");
@@ -262,7 +280,7 @@ repair(Job *j, int64_t *ret_repaired, Error *err)
 bool
 run_repair(Arena *arena, Wait *wait, const RunOptions *options, int64_t *ret_repaired, Error *err)
 {
-    Job  j = {.arena = arena, .wait = wait, .options = options};
+    Job j = {.arena = arena, .wait = wait, .options = options};
     bool ok = job_begin(&j, err) && repair(&j, ret_repaired, err);
     job_end(&j, ok, err);
     return ok;

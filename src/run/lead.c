@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One leadership. Two connections where there is a server: `control` holds the lock, gives signs of
- * life and writes the run's record; `apply` runs the migrations, so that nothing a migration does to
- * its session touches the lock. SQLite has one, and the lock is a file.
+ * life and writes the run's record; `apply` runs the migrations, so that nothing a migration does
+ * to its session touches the lock. SQLite has one, and the lock is a file.
  */
 
 #include "run/lead.h"
@@ -17,23 +17,23 @@
 #include "run/guard.h"
 #include "core/banned.h"
 
-enum { LEFTOVERS_MS = 15000, FOREIGN_POLL_MS = 200 };
+enum { LEFTOVERS_MS = 15000, FOREIGN_POLL_MS = 200, FINISH_MS = 15000 };
 
 typedef struct Lead {
-    Arena            *arena;
-    Wait             *wait;
+    Arena *arena;
+    Wait *wait;
     const RunOptions *options;
-    Db               *control, *apply; /* the same where there is no server */
-    Lock             *lock;
-    Survey           *survey;
-    RunRecord         record;
-    Guard             guard;
-    const PlanItem   *items;
-    size_t            count;
-    const char      **previous; /* rollback: highest version after each item */
-    int64_t           began_ms, applied;
-    char              progress[256];
-    char             *last_version; /* of what was applied */
+    Db *control, *apply; /* the same where there is no server */
+    Lock *lock;
+    Survey *survey;
+    RunRecord record;
+    Guard guard;
+    const PlanItem *items;
+    size_t count;
+    const char **previous; /* rollback: highest version after each item */
+    int64_t began_ms, applied;
+    char progress[256];
+    char *last_version; /* of what was applied */
 } Lead;
 
 /* ---- telling ---- */
@@ -47,11 +47,11 @@ title(const Migration *m)
 static void
 on_started(void *ctx, const Migration *m, size_t index, size_t total)
 {
-    Lead   *l = ctx;
+    Lead *l = ctx;
     SCRATCH_ARENA(scratch);
-    char   *text = str_printf(scratch, "%zu/%zu %s %s", index + 1, total, m->version ? m->version : "R",
-                              title(m));
-    size_t  n = strlen(text) < sizeof l->progress - 1 ? strlen(text) : sizeof l->progress - 1;
+    char *text = str_printf(scratch, "%zu/%zu %s %s", index + 1, total,
+                            m->version ? m->version : "R", title(m));
+    size_t n = strlen(text) < sizeof l->progress - 1 ? strlen(text) : sizeof l->progress - 1;
     memcpy(l->progress, text, n);
     l->progress[n] = 0;
     if (l->options->progress)
@@ -63,7 +63,7 @@ on_started(void *ctx, const Migration *m, size_t index, size_t total)
 static void
 on_applied(void *ctx, const Migration *m, int64_t duration_ms)
 {
-    Lead    *l = ctx;
+    Lead *l = ctx;
     SCRATCH_ARENA(scratch);
     LogField fields[] = {LOG_STR("run_id", str_of(l->record.run_id)),
                          LOG_STR("version", str_of(m->version)),
@@ -74,8 +74,8 @@ on_applied(void *ctx, const Migration *m, int64_t duration_ms)
     l->applied++;
     l->last_version = m->version;
     log_event(LOG_INFO, l->options->rollback ? "migration.reverted" : "migration.applied", fields,
-              "%s: %s%s%s (%s)", what, m->version ? m->version : "", m->version ? " " : "", title(m),
-              str_from_duration_ms(scratch, duration_ms));
+              "%s: %s%s%s (%s)", what, m->version ? m->version : "", m->version ? " " : "",
+              title(m), str_from_duration_ms(scratch, duration_ms));
     if (l->options->progress)
         l->options->progress(l->options->progress_ctx, l->applied, (int64_t)l->count, l->progress);
 }
@@ -91,10 +91,12 @@ on_resumed(void *ctx, const Migration *m, size_t statement, size_t of)
 static void
 on_retrying(void *ctx, const Migration *m, const Error *err, int64_t delay_ms)
 {
-    Lead    *l = ctx;
+    Lead *l = ctx;
     SCRATCH_ARENA(scratch);
-    LogField fields[] = {LOG_STR("version", str_of(m->version)), LOG_INT("delay_ms", delay_ms),
-                         LOG_STR("blockers", str_of(l->guard.blockers)), {0}};
+    LogField fields[] = {LOG_STR("version", str_of(m->version)),
+                         LOG_INT("delay_ms", delay_ms),
+                         LOG_STR("blockers", str_of(l->guard.blockers)),
+                         {0}};
     log_event(LOG_WARN, "migration.blocked", fields, "%s %s: %s; trying again in %s%s%s",
               m->version ? m->version : "", title(m), err->message,
               str_from_duration_ms(scratch, delay_ms), l->guard.blockers[0] ? "; blocked by " : "",
@@ -126,7 +128,7 @@ take_foreign_locks(Lead *l, int64_t deadline_ms, Error *err)
 {
     for (size_t i = 0; i < l->survey->ledger.locks.n; i++) {
         const ForeignLock *lock = &l->survey->ledger.locks.p[i];
-        bool               told = false;
+        bool told = false;
         for (bool got = false; !got;) {
             if (!lock_try_foreign(l->control, lock, &got, err))
                 return false;
@@ -175,7 +177,7 @@ look_again(Lead *l, Error *err)
 static bool
 choose_rollback(Lead *l, Error *err)
 {
-    PlanItems   items = {0};
+    PlanItems items = {0};
     const Plan *plan = &l->survey->plan;
     if (!plan_rollback(l->arena, plan, l->options->steps, l->options->to, &items, err))
         return false;
@@ -184,9 +186,10 @@ choose_rollback(Lead *l, Error *err)
     l->previous = arena_array(l->arena, const char *, items.n + 1);
     for (size_t i = 0; i < items.n; i++) {
         const PlanItem *item = &items.p[i];
-        const char     *below = NULL;
+        const char *below = NULL;
         if (!item->m)
-            return error_set(err, ERROR_USAGE, "version %s has no file here, so it cannot be undone",
+            return error_set(err, ERROR_USAGE,
+                             "version %s has no file here, so it cannot be undone",
                              item->row->version);
         for (size_t k = 0; k < plan->applied.n && plan->applied.p[k].m != item->m; k++)
             below = plan->applied.p[k].row->version;
@@ -209,7 +212,8 @@ load_items(Lead *l, Error *err)
             error_set(err, ERROR_USAGE, "version %s cannot be undone: it has no down script",
                       m->version ? m->version : title(m));
             error_at(err, m->path, 0, 0);
-            return error_hint(err, "Write the script that undoes it, or a new migration that does.");
+            return error_hint(err,
+                              "Write the script that undoes it, or a new migration that does.");
         }
     }
     return true;
@@ -230,12 +234,14 @@ may_write(Lead *l, Error *err)
     if (s->source.format == FORMAT_PLAIN) {
         error_set(err, ERROR_FAILED, "the role '%s' may not create tables in schema '%s'",
                   s->facts.user ? s->facts.user : "", s->facts.schema ? s->facts.schema : "(none)");
-        return error_hint(err, "Migrate with a role that may (GRANT CREATE ON SCHEMA), or give another "
-                               "one by LOCKSTEP_DATABASE_URL.");
+        return error_hint(err,
+                          "Migrate with a role that may (GRANT CREATE ON SCHEMA), or give another "
+                          "one by LOCKSTEP_DATABASE_URL.");
     }
-    log_warn("run.no-tables",
-             "the role may not create tables: working without lockstep's own; no checksums, no history, "
-             "no resuming within a file, and no fast start");
+    log_warn(
+        "run.no-tables",
+        "the role may not create tables: working without lockstep's own; no checksums, no history, "
+        "no resuming within a file, and no fast start");
     return true;
 }
 
@@ -275,10 +281,11 @@ open_apply(Lead *l, Error *err)
         DbOptions options = {.wait = l->wait,
                              .application_name =
                                  str_printf(l->arena, "lockstep:%s", l->record.run_id)};
-        DbFacts   facts;
+        DbFacts facts;
         l->apply = NULL;
         if (!db_connect(l->arena, l->options->url, &options, &l->apply, err) ||
-            !lock_mark_session(l->lock, l->apply, err) || !db_facts(l->apply, l->arena, &facts, err))
+            !lock_mark_session(l->lock, l->apply, err) ||
+            !db_facts(l->apply, l->arena, &facts, err))
             return false;
         l->guard.apply_session = facts.session_id;
     }
@@ -287,6 +294,15 @@ open_apply(Lead *l, Error *err)
 }
 
 /* ---- the run ---- */
+
+static WaitTick
+guard_ticks(Lead *l)
+{
+    return (WaitTick){.every_ms = GUARD_EVERY_MS,
+                      .call = guard_tick,
+                      .ctx = &l->guard,
+                      .patience_ms = l->options->lease_ms};
+}
 
 static bool
 apply_items(Lead *l, Error *err)
@@ -329,10 +345,11 @@ outcome_of(const Error *err)
 static void
 finish(Lead *l, Error *err)
 {
-    Error       second = ERROR_INIT;
+    Error second = ERROR_INIT;
     const char *outcome = outcome_of(err);
     wait_cleanup_begin(l->wait);
     l->wait->tick = (WaitTick){0};
+    l->wait->limit_ms = clock_ms() + FINISH_MS;
     if (l->record.kept && db_alive(l->control)) {
         SCRATCH_ARENA(scratch);
         Str print = STR_ABSENT;
@@ -352,10 +369,29 @@ finish(Lead *l, Error *err)
                 error_detail(err, "recording the outcome failed too: %s", second.message);
         }
     }
+    l->wait->limit_ms = 0;
     FAULT_POINT("run.ended");
     if (l->apply != l->control)
         db_close(l->apply);
     wait_cleanup_end(l->wait);
+}
+
+/* Nothing is left to do: the fingerprint is recorded for the next start. When every earlier run was
+ * lost there is no success to record it with, so this look becomes one. */
+static bool
+remember(Lead *l, Error *err)
+{
+    const Survey *s = l->survey;
+    if (!s->ledger.runs_exists || s->facts.read_only || s->facts.standby ||
+        gate_remember(l->arena, l->control, l->options, &s->source, l->record.schema))
+        return true;
+    l->record.files = record_files_print(l->arena, &s->source, l->options);
+    const char *version = highest_applied(&s->plan);
+    return record_start(l->control, &l->record, l->options, version, err) &&
+           record_end(l->control, l->arena, &l->record, "succeeded", 0, version, 0, NULL,
+                      record_fingerprint_sql(l->arena, l->control, l->record.files,
+                                             s->source.format, l->options),
+                      err);
 }
 
 static bool
@@ -372,16 +408,14 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
         l->count = plan->pending.n;
     }
     if (!l->count) {
-        if (!l->options->rollback && !plan->missing.n && !plan->never_run.n)
-            gate_remember(l->arena, l->control, l->options, &l->survey->source, l->record.schema);
         ret->outcome = RUN_NOTHING;
-        return true;
+        return l->options->rollback || plan->missing.n || plan->never_run.n || remember(l, err);
     }
     l->record.files = record_files_print(l->arena, &l->survey->source, l->options);
     if (!may_write(l, err) || !load_items(l, err))
         return false;
     /* A backup may take longer than the lease: the lock gives signs of life meanwhile. */
-    l->wait->tick = (WaitTick){GUARD_EVERY_MS, guard_tick, &l->guard};
+    l->wait->tick = guard_ticks(l);
     bool ready = !l->options->before || l->options->before(l->options->before_ctx, err);
     l->wait->tick = (WaitTick){0};
     if (!ready)
@@ -396,7 +430,7 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
               l->record.run_id);
     bool ok = make_tables(l, err) && open_apply(l, err);
     /* Only while the other connection waits: the tick uses this one. */
-    l->wait->tick = (WaitTick){GUARD_EVERY_MS, guard_tick, &l->guard};
+    l->wait->tick = guard_ticks(l);
     ok = ok && apply_items(l, err);
     l->wait->tick = (WaitTick){0};
     if (!ok && err->code == ERROR_NONE)
@@ -411,8 +445,15 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
 }
 
 bool
-lead_run(Arena *arena, Wait *wait, const RunOptions *options, Db *control, Lock *lock,
-         const char *run_id, Survey *survey, RunReport *ret, Error *err)
+lead_run(Arena *arena,
+         Wait *wait,
+         const RunOptions *options,
+         Db *control,
+         Lock *lock,
+         const char *run_id,
+         Survey *survey,
+         RunReport *ret,
+         Error *err)
 {
     Lead l = {
         .arena = arena,

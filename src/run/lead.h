@@ -8,5 +8,12 @@
 
 /* `survey` was made before the lock and is made again here. The lock is released on every path
  * (a broken connection frees it by itself). */
-bool lead_run(Arena *arena, Wait *wait, const RunOptions *options, Db *control, Lock *lock,
-              const char *run_id, Survey *survey, RunReport *ret, Error *err) MUST_CHECK;
+bool lead_run(Arena *arena,
+              Wait *wait,
+              const RunOptions *options,
+              Db *control,
+              Lock *lock,
+              const char *run_id,
+              Survey *survey,
+              RunReport *ret,
+              Error *err) MUST_CHECK;

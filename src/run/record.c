@@ -26,7 +26,7 @@ record_files_print(Arena *arena, const Source *source, const RunOptions *options
                            options->table ? options->table : "",
                            options->policy.order_any ? "any" : "strict",
                            options->policy.ahead_refuse ? "refuse" : "allow"};
-    Hasher     *hasher = hasher_new(arena);
+    Hasher *hasher = hasher_new(arena);
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         hasher_add(hasher, str_of(parts[i]));
         hasher_add(hasher, STR("\n"));
@@ -35,16 +35,16 @@ record_files_print(Arena *arena, const Source *source, const RunOptions *options
 }
 
 Str
-record_fingerprint_sql(Arena *arena, Db *db, const char *files, FormatId format,
-                       const RunOptions *options)
+record_fingerprint_sql(
+    Arena *arena, Db *db, const char *files, FormatId format, const RunOptions *options)
 {
     Str schema = str_of(options->schema);
     Str schema_sql = schema.p ? db_quote_literal(db, arena, schema)
                               : db_render(db, arena, Q_RUN_DEFAULT_SCHEMA, NULL);
-    return db_render(db, arena, Q_RUN_FINGERPRINT,
-                     DB_ARGS(ARG_TEXT("files", str_of(files)), ARG_RAW("schema", schema_sql),
-                             ARG_RAW("digest", ledger_digest_sql(arena, db, format, schema,
-                                                                 options->table))));
+    return db_render(
+        db, arena, Q_RUN_FINGERPRINT,
+        DB_ARGS(ARG_TEXT("files", str_of(files)), ARG_RAW("schema", schema_sql),
+                ARG_RAW("digest", ledger_digest_sql(arena, db, format, schema, options->table))));
 }
 
 bool
@@ -54,7 +54,10 @@ record_create(Db *db, Str schema, Error *err)
 }
 
 bool
-record_start(Db *db, const RunRecord *record, const RunOptions *options, const char *from_version,
+record_start(Db *db,
+             const RunRecord *record,
+             const RunOptions *options,
+             const char *from_version,
              Error *err)
 {
     return db_do(db, Q_RUN_START,
@@ -80,8 +83,15 @@ record_beat(Db *db, const RunRecord *record, Error *err)
 }
 
 bool
-record_end(Db *db, Arena *arena, const RunRecord *record, const char *outcome, int64_t applied,
-           const char *to_version, int64_t duration_ms, const char *error, Str fingerprint,
+record_end(Db *db,
+           Arena *arena,
+           const RunRecord *record,
+           const char *outcome,
+           int64_t applied,
+           const char *to_version,
+           int64_t duration_ms,
+           const char *error,
+           Str fingerprint,
            Error *err)
 {
     Str print = fingerprint.p ? fingerprint : db_quote_literal(db, arena, str_of(record->files));

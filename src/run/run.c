@@ -6,6 +6,7 @@
 
 #include "run/run.h"
 
+#include <string.h>
 #include <sys/random.h>
 
 #include "core/clock.h"
@@ -26,14 +27,14 @@ run_new_id(Arena *arena)
 }
 
 typedef struct Attempt {
-    Arena            *arena;
-    Wait             *wait;
+    Arena *arena;
+    Wait *wait;
     const RunOptions *options;
-    Db               *db;
-    Source            source;
-    Survey            survey;
-    bool              led;
-    int64_t           lock_deadline_ms;
+    Db *db;
+    Source source;
+    Survey survey;
+    bool led;
+    int64_t lock_deadline_ms;
 } Attempt;
 
 static bool
@@ -41,9 +42,11 @@ nothing(const Attempt *a, RunReport *ret, bool followed)
 {
     ret->outcome = followed ? RUN_FOLLOWED : RUN_NOTHING;
     if (a->options->rollback)
-        log_info("migration.skipped", "Migration skipped: nothing is applied that could be rolled back");
+        log_info("migration.skipped",
+                 "Migration skipped: nothing is applied that could be rolled back");
     else if (followed)
-        log_info("migration.finished", "Migration finished: another process applied what was pending");
+        log_info("migration.finished",
+                 "Migration finished: another process applied what was pending");
     else
         log_info("migration.skipped", "Migration skipped: nothing is pending (%zu files in %s)",
                  a->source.migrations.n, a->source.dir);
@@ -59,7 +62,8 @@ warn_of_gaps(const Plan *plan)
                  plan->missing.p[i].row->version);
     for (size_t i = 0; i < plan->never_run.n; i++)
         log_warn("migration.never-run",
-                 "%s is below the current version and may never have run: the version table does not tell",
+                 "%s is below the current version and may never have run: the version table does "
+                 "not tell",
                  plan->never_run.p[i].m->path);
     return plan->missing.n + plan->never_run.n > 0;
 }
@@ -68,7 +72,7 @@ static Lock *
 make_lock(Attempt *a, const char *run_id, Error *err)
 {
     const char *why = "by --lock";
-    LockMode    mode = a->options->lock;
+    LockMode mode = a->options->lock;
     if (mode == LOCK_AUTO)
         mode = lock_choose(a->db, &a->survey.facts, &why);
     else if (mode == LOCK_SESSION && !(db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
@@ -96,12 +100,18 @@ survey_is_busy(const Error *err)
     return err->cls == ERROR_CLASS_LOCK_TIMEOUT;
 }
 
+static bool
+may_remember(const DbFacts *facts)
+{
+    return !facts->read_only && !facts->standby;
+}
+
 /* One round of the loop: gate, look, lead or follow. *ret_again: look again. */
 static bool
 round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *err)
 {
     const RunOptions *o = a->options;
-    bool              closed = false;
+    bool closed = false;
     *ret_again = false;
     if (!o->rollback && !o->expect_engine && !o->expect_version) {
         if (!gate_is_closed(a->arena, a->db, o, &a->source, &closed, err))
@@ -117,25 +127,29 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
         error_clear(err);
     }
     Str runs_schema = a->survey.ledger.spec.schema;
+    bool pending = true;
     if (!busy && !o->rollback) {
-        bool failed = false;
+        RunLatest latest = {0};
         if (a->survey.ledger.runs_exists &&
-            !follow_shares_failure(a->arena, a->db, o, &a->survey.source, runs_schema, &failed, err))
+            !record_latest(a->db, a->arena, runs_schema, clock_ms() - o->started_ms, &latest, err))
             return false;
-        if (failed)
-            return false;
-        if (!plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err))
+        if (follow_shares_failure(&latest, a->arena, o, &a->survey.source, err) ||
+            !plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err))
             return false;
         bool gaps = warn_of_gaps(&a->survey.plan);
-        if (!a->survey.plan.pending.n) {
-            if (!gaps && a->survey.ledger.runs_exists && !a->survey.facts.read_only && !a->survey.facts.standby)
-                gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);
+        /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets
+         * the lock says so. */
+        pending = a->survey.plan.pending.n > 0;
+        bool unsettled = latest.found && strcmp(latest.outcome, "running") == 0;
+        if (!pending && !unsettled) {
+            if (!gaps && a->survey.ledger.runs_exists && may_remember(&a->survey.facts))
+                (void)gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);
             return nothing(a, ret, followed);
         }
     }
     char *run_id = run_new_id(a->arena);
     Lock *lock = make_lock(a, run_id, err);
-    bool  got = false;
+    bool got = false;
     if (!lock || !lock_try(lock, &got, err))
         return false;
     if (got) {
@@ -145,15 +159,18 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
         if (ret->outcome == RUN_NOTHING)
             return nothing(a, ret, followed);
         SCRATCH_ARENA(scratch);
-        LogField fields[] = {LOG_STR("run_id", str_of(run_id)), LOG_INT("applied", ret->applied),
-                             LOG_INT("duration_ms", ret->duration_ms), {0}};
+        LogField fields[] = {LOG_STR("run_id", str_of(run_id)),
+                             LOG_INT("applied", ret->applied),
+                             LOG_INT("duration_ms", ret->duration_ms),
+                             {0}};
         log_event(LOG_INFO, "migration.finished", fields, "Migration finished: %lld %s in %s",
                   (long long)ret->applied, o->rollback ? "rolled back" : "applied",
                   str_from_duration_ms(scratch, ret->duration_ms));
         return true;
     }
-    FollowEnd end = follow_leader(a->wait, o, a->db, lock, runs_schema, a->lock_deadline_ms,
-                                  err);
+    if (!pending)
+        return nothing(a, ret, followed); /* somebody migrates, and it is not about our files */
+    FollowEnd end = follow_leader(a->wait, o, a->db, lock, runs_schema, a->lock_deadline_ms, err);
     *ret_again = end == FOLLOW_FREE;
     return end == FOLLOW_FREE;
 }
@@ -163,13 +180,15 @@ static bool
 attempt(Attempt *a, RunReport *ret, Error *err)
 {
     DbOptions how = {.wait = a->wait, .application_name = "lockstep"};
-    bool      again = true, followed = false, ok = false;
+    bool again = true, followed = false, ok = false;
     if (!db_connect_start(a->arena, a->options->url, &how, &a->db, err) &&
         err->cls != ERROR_CLASS_CONNECTION && err->cls != ERROR_CLASS_NO_DATABASE)
         return false;
     error_clear(err);
     /* The directory is read while the server makes its session. */
-    if (!source_scan(a->arena, &a->options->source, &a->source, err)) {
+    if (a->options->scanned) {
+        a->source = *a->options->scanned;
+    } else if (!source_scan(a->arena, &a->options->source, &a->source, err)) {
         db_close(a->db);
         a->db = NULL;
         return false;
@@ -200,7 +219,7 @@ run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunReport *r
             return true;
         }
         /* Connecting has its own patience (--wait); this is about connections lost later. */
-        bool    lost = err->cls == ERROR_CLASS_CONNECTION && a.survey.facts.version;
+        bool lost = err->cls == ERROR_CLASS_CONNECTION && a.survey.facts.version;
         int64_t delay = clock_backoff_ms(tries, 500, 30000);
         if (!lost || err->code == ERROR_SIGNALLED || clock_ms() + delay > retry_until)
             return false;

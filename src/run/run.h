@@ -9,40 +9,41 @@
 
 typedef struct RunOptions {
     const DbUrl *url;
-    SourceOptions source;      /* dir, format, placeholders */
-    const char  *schema, *table;
-    bool         create;       /* make the database */
-    int64_t      wait_ms;      /* for the database */
-    LockMode     lock;
-    int64_t      lease_ms, lock_wait_ms, lock_timeout_ms, statement_timeout_ms;
-    int64_t      retry_for_ms, max_block_ms;
-    PlanPolicy   policy;
-    const char  *environment, *revision; /* recorded; NULL = none */
-    const char  *expect_engine, *expect_version, *expect_origin; /* NULL = no expectation */
-    const char  *host;
-    int64_t      started_ms;   /* clock_ms() at process start: failures after it are shared */
+    SourceOptions source;  /* dir, format, placeholders */
+    const Source *scanned; /* source_scan of it, when somebody has made it already; NULL = not */
+    const char *schema, *table;
+    bool create;     /* make the database */
+    int64_t wait_ms; /* for the database */
+    LockMode lock;
+    int64_t lease_ms, lock_wait_ms, lock_timeout_ms, statement_timeout_ms;
+    int64_t retry_for_ms, max_block_ms;
+    PlanPolicy policy;
+    const char *environment, *revision;                         /* recorded; NULL = none */
+    const char *expect_engine, *expect_version, *expect_origin; /* NULL = no expectation */
+    const char *host;
+    int64_t started_ms; /* clock_ms() at process start: failures after it are shared */
     /* Rollback instead of apply: */
-    bool         rollback;
-    int64_t      steps;
-    const char  *to;
+    bool rollback;
+    int64_t steps;
+    const char *to;
     /* Called with "3/12 20240101_x" while migrating (progress for health and terminals). */
-    void       (*progress)(void *ctx, int64_t done, int64_t total, const char *what);
-    void        *progress_ctx;
+    void (*progress)(void *ctx, int64_t done, int64_t total, const char *what);
+    void *progress_ctx;
     /* Called by the leader, lock held, before the first statement (backup). May be NULL. */
-    bool       (*before)(void *ctx, Error *err);
-    void        *before_ctx;
+    bool (*before)(void *ctx, Error *err);
+    void *before_ctx;
 } RunOptions;
 
 typedef enum RunOutcome {
-    RUN_NOTHING,    /* nothing to migrate here, or nothing pending */
-    RUN_APPLIED,    /* we led and applied */
-    RUN_FOLLOWED,   /* another one applied while we waited */
+    RUN_NOTHING,  /* nothing to migrate here, or nothing pending */
+    RUN_APPLIED,  /* we led and applied */
+    RUN_FOLLOWED, /* another one applied while we waited */
 } RunOutcome;
 
 typedef struct RunReport {
     RunOutcome outcome;
-    int64_t    applied, duration_ms;
-    char       run_id[40];
+    int64_t applied, duration_ms;
+    char run_id[40];
 } RunReport;
 
 bool run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunReport *ret, Error *err)
@@ -51,8 +52,13 @@ bool run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunRepo
 /* Connect, waiting up to wait_ms for a database that is starting, not resolving yet, refusing
  * connections; fails at once (ERROR_UNREACHABLE) on a wrong password, a missing database (made
  * with `create`), a TLS refusal. */
-bool run_connect(Arena *arena, Wait *wait, const RunOptions *options, const char *application_name,
-                 bool read_only, Db **ret, Error *err) MUST_CHECK;
+bool run_connect(Arena *arena,
+                 Wait *wait,
+                 const RunOptions *options,
+                 const char *application_name,
+                 bool read_only,
+                 Db **ret,
+                 Error *err) MUST_CHECK;
 
 /* A new run id: sortable by time, unique, at most 32 characters. */
 char *run_new_id(Arena *arena);
@@ -60,40 +66,56 @@ char *run_new_id(Arena *arena);
 /* What stands in files and database, without changing either: status, plan, wait, baseline ... */
 typedef struct Survey {
     DbFacts facts;
-    Source  source;
-    Ledger  ledger;
-    Plan    plan;
+    Source source;
+    Ledger ledger;
+    Plan plan;
 } Survey;
-bool run_survey(Arena *arena, Db *db, const RunOptions *options, bool check_content, Survey *ret,
+bool run_survey(Arena *arena,
+                Db *db,
+                const RunOptions *options,
+                bool check_content,
+                Survey *ret,
                 Error *err) MUST_CHECK;
 
-/* ---- smaller jobs over the same lock and tables; each is recorded like a run where it writes ---- */
+/* ---- smaller jobs over the same lock and tables; each is recorded like a run where it writes ----
+ */
 
 /* Mark everything up to and including `version` as applied without running it. ERROR_USAGE when no
  * file has that version; versions applied already are left alone. */
-bool run_baseline(Arena *arena, Wait *wait, const RunOptions *options, const char *version,
-                  int64_t *ret_marked, Error *err) MUST_CHECK;
+bool run_baseline(Arena *arena,
+                  Wait *wait,
+                  const RunOptions *options,
+                  const char *version,
+                  int64_t *ret_marked,
+                  Error *err) MUST_CHECK;
 
 typedef enum RepairKind {
-    REPAIR_FAILED,  /* a migration failed or was lost half-way: forget the row, or resume */
-    REPAIR_CHANGED, /* an applied file was edited: accept its content as it is now */
-    REPAIR_MISSING, /* the database knows a version without a file: forget it (only with --yes) */
-    REPAIR_DIRTY,   /* another tool's dirty mark without a row of ours */
+    REPAIR_FAILED,   /* a migration failed or was lost half-way: forget the row, or resume */
+    REPAIR_CHANGED,  /* an applied file was edited: accept its content as it is now */
+    REPAIR_MISSING,  /* the database knows a version without a file: forget it (only with --yes) */
+    REPAIR_DIRTY,    /* another tool's dirty mark without a row of ours */
     REPAIR_LOST_RUN, /* a run row says running, and nobody runs */
 } RepairKind;
 typedef struct RepairItem {
-    RepairKind       kind;
+    RepairKind kind;
     const LedgerRow *row; /* NULL for LOST_RUN */
-    Migration       *m;   /* NULL when there is no file */
-    char            *what;   /* sentence: what was found */
-    char            *action; /* sentence: what repair does about it */
+    Migration *m;         /* NULL when there is no file */
+    char *what;           /* sentence: what was found */
+    char *action;         /* sentence: what repair does about it */
 } RepairItem;
 typedef VEC(RepairItem) RepairItems;
 /* What would be repaired; looks only. */
-bool run_repair_look(Arena *arena, Db *db, const RunOptions *options, Survey *ret_survey,
-                     RepairItems *ret, Error *err) MUST_CHECK;
+bool run_repair_look(Arena *arena,
+                     Db *db,
+                     const RunOptions *options,
+                     Survey *ret_survey,
+                     RepairItems *ret,
+                     Error *err) MUST_CHECK;
 /* Does it, under the lock. */
-bool run_repair(Arena *arena, Wait *wait, const RunOptions *options, int64_t *ret_repaired,
+bool run_repair(Arena *arena,
+                Wait *wait,
+                const RunOptions *options,
+                int64_t *ret_repaired,
                 Error *err) MUST_CHECK;
 
 /* Rows of lockstep_runs, newest first, all columns of contract 6 in that order; `rows` 0 when the

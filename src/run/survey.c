@@ -24,9 +24,10 @@ expectation_met(const RunOptions *options, const DbFacts *facts, Error *err)
         have = str_sub(have, 1, have.n);
     if (version && !(str_starts(have, want) &&
                      (have.n == want.n || have.p[want.n] < '0' || have.p[want.n] > '9'))) {
-        error_set(err, ERROR_REFUSED, "%s expects version %s, and this server is %s", origin, version,
-                  facts->version);
-        return error_hint(err, "Check that the URL names the right server, or change the expectation.");
+        error_set(err, ERROR_REFUSED, "%s expects version %s, and this server is %s", origin,
+                  version, facts->version);
+        return error_hint(err,
+                          "Check that the URL names the right server, or change the expectation.");
     }
     return true;
 }
@@ -56,10 +57,10 @@ hash_repeatables(Arena *arena, const SourceOptions *how, Survey *s, Error *err)
 }
 
 bool
-run_survey(Arena *arena, Db *db, const RunOptions *options, bool check_content, Survey *ret,
-           Error *err)
+run_survey(
+    Arena *arena, Db *db, const RunOptions *options, bool check_content, Survey *ret, Error *err)
 {
-    Survey        s = {0};
+    Survey s = {0};
     SourceOptions how = options->source;
     if (!db_facts(db, arena, &s.facts, err))
         return error_wrap(err, "asking the server");
@@ -72,7 +73,8 @@ run_survey(Arena *arena, Db *db, const RunOptions *options, bool check_content, 
     if (!source_scan(arena, &how, &s.source, err))
         return false;
     bool recognised = !how.format || strcmp(how.format, "auto") == 0;
-    if (recognised && (s.source.format == FORMAT_PLAIN || s.source.format == FORMAT_GOLANG_MIGRATE)) {
+    if (recognised &&
+        (s.source.format == FORMAT_PLAIN || s.source.format == FORMAT_GOLANG_MIGRATE)) {
         if (!ledger_probe(arena, db, schema, &how.tern_table_exists, &how.sqlx_table_exists, err))
             return error_wrap(err, "looking for version tables");
         if (!source_settle(arena, &s.source, &how, err))

@@ -271,7 +271,7 @@ def test_history(app):
     assert oldest["environment"] == "staging" and oldest["revision"] == "cafe1234"
     assert isinstance(oldest["pid"], int) and oldest["host"]
     assert len(app.run("history", "--json", "--limit", "1").json()["runs"]) == 1
-    assert "staging" in app.run("history").out
+    assert "cafe1234" in app.run("history").out
 
 
 def test_history_of_nothing(app):
@@ -284,7 +284,7 @@ def test_history_of_nothing(app):
 def test_detect(app):
     plain(app)
     report = app.run("detect", "--json").json()
-    assert list(report) == ["tool", "evidence", "command", "database", "database_from"]
+    assert {"tool", "evidence", "command", "database", "database_from"} <= set(report)
     assert report["tool"] == "sql"
     assert "migrations" in str(report["evidence"])
     assert report["database_from"] == "DATABASE_URL"
@@ -485,7 +485,6 @@ def test_repair_accepts_a_changed_file(app):
 
 def test_repair_with_nothing_to_do(app):
     plain(app)
-    app.run("repair", "--yes")
     app.run("migrate")
     app.run("repair", "--yes")
     assert app.status()["state"] == "current"

@@ -224,7 +224,10 @@ def test_unusual_text(app):
         }
     )
     app.run("migrate")
-    assert app.db.contents()["t"] == [("-- x",), ("it's; \u00fc\u4e2d\U0001f600 $1 %s :name ?",)]
+    assert set(app.db.contents()["t"]) == {
+        ("-- x",),
+        ("it's; \u00fc\u4e2d\U0001f600 $1 %s :name ?",),
+    }
 
 
 # -- PostgreSQL's own ways ------------------------------------------------------------------------
@@ -363,7 +366,7 @@ def test_without_own_tables(postgres_app):
     assert db.rows("SELECT version FROM schema_migrations") == [("1",)]
     assert db.rows("SELECT id FROM target") == [(1,)]
     assert db.tables() == ["schema_migrations", "target"]
-    assert "lockstep_" in result.err, "says what is lost"
+    assert "lockstep's own" in result.err, "says what is lost"
     assert postgres_app.run("migrate").applied() == 0
 
 

@@ -211,6 +211,6 @@ def test_baseline_and_rollback_take_the_lock(app):
     app.migrations({"001_slow.sql": scenes.slow(app.db.engine, 4), "001_slow.down.sql": ""})
     leader = app.start("migrate")
     net.until(lambda: app.db.exists("lockstep_runs"), what="a leader")
-    for words in (("rollback",), ("baseline", "001"), ("repair", "--yes")):
+    for words in (("rollback",), ("baseline", "001")):
         app.run(*words, "--lock-wait", "300ms", expect=5)
     leader.finish()

@@ -53,10 +53,6 @@ FILES = {
     ),
     "a NUL byte": ({**GOOD, "003_c.sql": b"CREATE TABLE c (id INTEGER);\0\n"}, ["003_c.sql"]),
     "an unfinished string": ({**GOOD, "003_c.sql": "INSERT INTO a VALUES ('x);\n"}, ["003_c.sql"]),
-    "an unfinished comment": (
-        {**GOOD, "003_c.sql": "CREATE TABLE c (id INTEGER); /* x\n"},
-        ["003_c.sql"],
-    ),
     "dbmate: indented marker": (
         {
             "001_a.sql": UP + DOWN,
@@ -146,7 +142,8 @@ def test_files(sqlite_app, name):
     sqlite_app.migrations(files)
     refused(sqlite_app, *named)
     refused(sqlite_app, *named[:1], words=("plan",))
-    assert not sqlite_app.db.path.exists()
+    # SQLite makes the file when it is opened; nothing stands in it.
+    assert not sqlite_app.db.path.exists() or sqlite_app.db.path.stat().st_size == 0
 
 
 TERN = {
@@ -178,6 +175,7 @@ def test_tern_files(postgres_app, name):
         ("CREATE TABLE c (id integer);\nCREATE TALBE d (id integer);\n", 2, 8),
         ("\n\nSELECT 1;\n\n  SELEC 2;\n", 5, 3),
         ("CREATE TABLE c (id integer\n", 2, 1),
+        ("CREATE TABLE c (id integer); /* never closed\n", 1, 30),
         ("CREATE TABLE \u00fcber (id integer); SELEC 1;\n", 1, 33),
     ],
 )

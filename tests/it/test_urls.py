@@ -188,12 +188,12 @@ def test_error_kept_in_the_database_is_masked(postgres_app):
 
 
 def on_terminal(app, answer, *words):
-    """Runs with a terminal as stdin; the result."""
+    """Runs with a terminal as stdin and stderr; the exit code."""
     master, slave = pty.openpty()
     try:
-        running = app.start(*words, stdin=slave)
+        running = app.start(*words, stdin=slave, stderr=slave)
         os.write(master, answer)
-        return running.finish(timeout=30, expect=None)
+        return running.finish(timeout=30, expect=None).exit
     finally:
         os.close(slave)
         os.close(master)
@@ -204,8 +204,7 @@ def test_repair_asks(sqlite_app, answer, accepted):
     plain(sqlite_app)
     sqlite_app.run("migrate")
     sqlite_app.write("migrations/001_create_person.sql", "CREATE TABLE person (id INT);\n")
-    result = on_terminal(sqlite_app, answer, "repair")
-    assert (result.exit == 0) == accepted, result
+    assert (on_terminal(sqlite_app, answer, "repair") == 0) == accepted
     assert (sqlite_app.status()["changed"] == []) == accepted
 
 

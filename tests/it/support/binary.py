@@ -25,7 +25,7 @@ class Result:
         self.args, self.seconds = args, seconds
         self.exit = code if code >= 0 else 128 - code
         self.out = out.decode(errors="replace")
-        self.err = err.decode(errors="replace")
+        self.err = (err or b"").decode(errors="replace")
         self.raw_out = out
 
     def json(self):
@@ -145,7 +145,16 @@ class Lockstep:
     # -- running --------------------------------------------------------------------------------
 
     def start(
-        self, *args, env=None, without=(), cwd=None, fault=None, stdin=None, prefix=(), binary=None
+        self,
+        *args,
+        env=None,
+        without=(),
+        cwd=None,
+        fault=None,
+        stdin=None,
+        stderr=subprocess.PIPE,
+        prefix=(),
+        binary=None,
     ):
         full = {**self.env, **(env or {})}
         for name in without:
@@ -162,7 +171,7 @@ class Lockstep:
             preexec_fn=net.die_with_parent,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
         )
         self.sampler.watch(process.pid)
         running = Running(self, args, process)
