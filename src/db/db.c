@@ -131,6 +131,19 @@ db_exec(Db *db, Str sql, Error *err)
     return db_script(db, sql, &done, err);
 }
 
+bool
+db_exec_list(Db *db, Str sql, Error *err)
+{
+    while (sql.n) {
+        size_t end = str_find_str(sql, STR(";\n"));
+        Str one = str_trim(str_sub(sql, 0, end));
+        if (one.n && !db_exec(db, one, err))
+            return false;
+        sql = str_sub(sql, end + 2 < sql.n ? end + 2 : sql.n, sql.n);
+    }
+    return true;
+}
+
 int64_t
 db_changes(const Db *db)
 {

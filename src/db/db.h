@@ -78,6 +78,9 @@ typedef struct DbResult {
 /* One statement (or several; the last result that has rows is returned). */
 bool db_query(Db *db, Arena *arena, Str sql, DbResult *ret, Error *err) MUST_CHECK;
 bool db_exec(Db *db, Str sql, Error *err) MUST_CHECK; /* same, result thrown away */
+/* Several statements with ";\n" between them, one call each: for text of our own, which has that
+ * nowhere else. */
+bool db_exec_list(Db *db, Str sql, Error *err) MUST_CHECK;
 /* Rows changed by the last db_exec/db_query statement. */
 int64_t db_changes(const Db *db);
 /* DB_CAP_SCRIPT: several statements in one round trip. On failure *ret_done is how many completed

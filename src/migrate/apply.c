@@ -8,12 +8,10 @@
  *  - `applied` is told only after the commit.
  */
 
-#include "migrate/apply.h"
+#include "migrate/apply_internal.h"
 
 #include "core/clock.h"
 #include "core/fault.h"
-#include "core/hash.h"
-#include "migrate/doubt.h"
 #include "core/banned.h"
 
 enum {
@@ -25,8 +23,7 @@ enum {
     GROUP_MS = 500,
 };
 
-/* One piece of a composed script: which statement of the file it is, or NONE for ours. */
-#define NONE SIZE_MAX
+/* One piece of a composed script: which statement of the file it is, or APPLY_OURS. */
 typedef struct Piece {
     size_t offset, statement;
 } Piece;
@@ -36,25 +33,6 @@ typedef struct Composer {
     StrBuf text;
     VEC(Piece) pieces;
 } Composer;
-
-typedef struct Done {
-    const Migration *m;
-    int64_t duration_ms;
-} Done;
-
-typedef struct Apply {
-    const ApplySpec *spec;
-    Arena *arena; /* of one migration */
-    bool down;
-    const char *previous; /* down: version that is the highest afterwards */
-    int64_t applied;      /* committed so far */
-    int64_t retry_until_ms;
-    bool saw_failure; /* of the statement that progress marks: it is in no doubt */
-    bool group_open;
-    int64_t group_since_ms;
-    VEC(Done) group; /* in the open group, not yet committed */
-    Arena *group_arena;
-} Apply;
 
 /* ---- what a script needs ---- */
 
@@ -104,8 +82,8 @@ apply_is_whole(unsigned caps, const Script *script)
     return true;
 }
 
-static Str
-statement_text(const Script *script, size_t i)
+Str
+apply_statement_text(const Script *script, size_t i)
 {
     const SqlStatement *s = &script->statements.p[i];
     return str_sub(script->body, s->offset, s->offset + s->length);
@@ -120,7 +98,7 @@ may_change_session(const Script *script)
         const SqlStatement *s = &script->statements.p[i];
         if (s->kind == SQL_KIND_DDL)
             continue;
-        Str text = statement_text(script, i);
+        Str text = apply_statement_text(script, i);
         bool known = s->kind == SQL_KIND_DML &&
                      (str_starts(text, STR("INSERT")) || str_starts(text, STR("insert")) ||
                       str_starts(text, STR("UPDATE")) || str_starts(text, STR("update")) ||
@@ -129,17 +107,6 @@ may_change_session(const Script *script)
             return true;
     }
     return false;
-}
-
-static Str
-prefix_hash(Arena *arena, const Script *script, size_t done)
-{
-    Hasher *hasher = hasher_new(arena);
-    for (size_t i = 0; i < done; i++) {
-        hasher_add(hasher, str_of(hash_text_hex(arena, statement_text(script, i))));
-        hasher_add(hasher, STR(";"));
-    }
-    return str_of(hasher_hex(arena, hasher));
 }
 
 /* ---- composing ---- */
@@ -159,7 +126,7 @@ compose(Composer *c, Str sql, size_t statement)
 static void
 compose_query(Composer *c, Db *db, DbQuery query, const DbArg *args)
 {
-    compose(c, db_render(db, c->arena, query, args), NONE);
+    compose(c, db_render(db, c->arena, query, args), APPLY_OURS);
 }
 
 static Str
@@ -168,8 +135,8 @@ runs_name(void)
     return STR("lockstep_runs");
 }
 
-static Str
-fence(Arena *arena, const ApplySpec *spec)
+Str
+apply_fence(Arena *arena, const ApplySpec *spec)
 {
     if (!spec->records || !db_has_query(spec->db, Q_RUN_STEP))
         return db_has_query(spec->db, Q_RUN_FENCE) ? STR("true") : STR("1");
@@ -190,15 +157,15 @@ run_step_sql(Arena *arena, const Apply *a)
                              ARG_INT("applied", a->applied + (int64_t)a->group.n + 1)));
 }
 
-static Str
-record_sql(Apply *a, const Migration *m, int64_t duration_ms)
+Str
+apply_record_sql(Apply *a, const Migration *m, int64_t duration_ms)
 {
     const ApplySpec *spec = a->spec;
     if (a->down)
         return ledger_sql_reverted(a->arena, spec->db, spec->ledger, m, a->previous, spec->run_id,
-                                   fence(a->arena, spec));
+                                   apply_fence(a->arena, spec));
     return ledger_sql_applied(a->arena, spec->db, spec->ledger, m, duration_ms, spec->run_id,
-                              fence(a->arena, spec));
+                              apply_fence(a->arena, spec));
 }
 
 /* ---- telling what went wrong ---- */
@@ -212,16 +179,16 @@ first_line(Str text)
     return line.n > 200 ? str_sub(line, 0, 200) : line;
 }
 
-static bool
-fail_at(const Script *script, size_t statement, int64_t delta, Error *err)
+bool
+apply_fail_at(const Script *script, size_t statement, int64_t delta, Error *err)
 {
     size_t line, column;
-    if (statement == NONE && err->cls == ERROR_CLASS_NULL_VIOLATION) {
+    if (statement == APPLY_OURS && err->cls == ERROR_CLASS_NULL_VIOLATION) {
         /* The fence of ledger_sql_applied: our row of lockstep_runs is `running` no more. */
         error_clear(err);
         return error_set(err, ERROR_LOCKED, "%s", taken_over);
     }
-    if (statement == NONE)
+    if (statement == APPLY_OURS)
         return error_wrap(err, "recording the migration");
     size_t offset = script->statements.p[statement].offset;
     if (delta > 0)
@@ -229,7 +196,7 @@ fail_at(const Script *script, size_t statement, int64_t delta, Error *err)
     script_position(script, offset, &line, &column);
     error_at(err, script->file, line, column);
     return error_detail(err, "statement: " STR_FMT,
-                        STR_ARG(first_line(statement_text(script, statement))));
+                        STR_ARG(first_line(apply_statement_text(script, statement))));
 }
 
 /* ---- the ends of a transaction ---- */
@@ -245,8 +212,8 @@ tell_group(Apply *a)
     a->group.n = 0;
 }
 
-static bool
-group_close(Apply *a, Error *err)
+bool
+apply_group_close(Apply *a, Error *err)
 {
     if (!a->group_open)
         return true;
@@ -264,7 +231,7 @@ group_close(Apply *a, Error *err)
 static bool
 group_open(Apply *a, Error *err)
 {
-    if (a->group_open && clock_ms() - a->group_since_ms > GROUP_MS && !group_close(a, err))
+    if (a->group_open && clock_ms() - a->group_since_ms > GROUP_MS && !apply_group_close(a, err))
         return false;
     if (a->group_open)
         return true;
@@ -275,8 +242,8 @@ group_open(Apply *a, Error *err)
     return true;
 }
 
-static void
-told_applied(Apply *a, const Migration *m, int64_t duration_ms)
+void
+apply_told(Apply *a, const Migration *m, int64_t duration_ms)
 {
     *vec_push(a->group_arena, &a->group) = (Done){m, duration_ms};
     if (!a->group_open)
@@ -312,7 +279,8 @@ run_script(const Apply *a, const Script *script, const Composer *c, Error *err)
         }
         delta = err->sql_offset - (int64_t)c->pieces.p[piece].offset;
     }
-    return fail_at(script, piece < c->pieces.n ? c->pieces.p[piece].statement : NONE, delta, err);
+    return apply_fail_at(script, piece < c->pieces.n ? c->pieces.p[piece].statement : APPLY_OURS,
+                         delta, err);
 }
 
 static const char *
@@ -345,7 +313,7 @@ compose_begin(const Apply *a, Composer *c)
         size_t end = str_find(rest, ';');
         Str one = str_trim(str_sub(rest, 0, end));
         if (one.n)
-            compose(c, one, NONE);
+            compose(c, one, APPLY_OURS);
         at += end + 1;
     }
     return true;
@@ -364,8 +332,8 @@ apply_whole_script(Apply *a, const Migration *m, const Script *script, Error *er
 
     size_t first = from;
     while (first < to && is_head_setting(script, from, first)) {
-        if (!group_close(a, err) || !db_exec(db, statement_text(script, first), err))
-            return err->code == ERROR_NONE ? false : fail_at(script, first, 0, err);
+        if (!apply_group_close(a, err) || !db_exec(db, apply_statement_text(script, first), err))
+            return err->code == ERROR_NONE ? false : apply_fail_at(script, first, 0, err);
         first++;
     }
     if (grouped && !group_open(a, err))
@@ -375,7 +343,7 @@ apply_whole_script(Apply *a, const Migration *m, const Script *script, Error *er
         bool quiet = script->statements.p[i].waits_quietly && db_has_query(db, Q_APPLY_QUIET);
         if (quiet)
             compose_query(&c, db, Q_APPLY_QUIET, NULL);
-        compose(&c, statement_text(script, i), i);
+        compose(&c, apply_statement_text(script, i), i);
         if (quiet)
             compose_query(&c, db, Q_APPLY_LOUD,
                           DB_ARGS(ARG_RAW("lock_timeout",
@@ -395,37 +363,23 @@ apply_whole_script(Apply *a, const Migration *m, const Script *script, Error *er
     }
     Str step = run_step_sql(a->arena, a);
     if (step.p)
-        compose(&c, step, NONE);
-    compose(&c, record_sql(a, m, duration), NONE);
+        compose(&c, step, APPLY_OURS);
+    compose(&c, apply_record_sql(a, m, duration), APPLY_OURS);
     compose_query(&c, db, Q_APPLY_COMMIT, NULL);
     if (!run_script(a, script, &c, err))
         return false;
     FAULT_POINT("migration.after-script");
-    told_applied(a, m, clock_ms() - started);
+    apply_told(a, m, clock_ms() - started);
     if (!restore)
         return true;
-    return group_close(a, err) && db_reset(db, err);
+    return apply_group_close(a, err) && db_reset(db, err);
 }
 
 /* ---- whole, statement by statement (an engine without scripts) ---- */
 
-/* Runs our own text, which may be several statements separated by ";\n". */
-static bool
-exec_each(Db *db, Str sql, Error *err)
-{
-    while (sql.n) {
-        size_t end = str_find_str(sql, STR(";\n"));
-        Str one = str_trim(str_sub(sql, 0, end));
-        if (one.n && !db_exec(db, one, err))
-            return false;
-        sql = str_sub(sql, end + 2 < sql.n ? end + 2 : sql.n, sql.n);
-    }
-    return true;
-}
-
 /* The step row proves, under its row lock, that we still lead. */
-static bool
-exec_step(const Apply *a, Error *err)
+bool
+apply_step(const Apply *a, Error *err)
 {
     Str step = run_step_sql(a->arena, a);
     if (!step.p)
@@ -437,15 +391,15 @@ exec_step(const Apply *a, Error *err)
     return true;
 }
 
-static bool
-run_statement(const Apply *a, const Script *script, size_t i, Error *err)
+bool
+apply_statement(const Apply *a, const Script *script, size_t i, Error *err)
 {
     FAULT_POINT("statement.before");
     running(a, true);
-    bool ok = db_exec(a->spec->db, statement_text(script, i), err);
+    bool ok = db_exec(a->spec->db, apply_statement_text(script, i), err);
     running(a, false);
     if (!ok && err->code != ERROR_SIGNALLED && err->cls != ERROR_CLASS_CONNECTION)
-        return fail_at(script, i, err->sql_offset, err);
+        return apply_fail_at(script, i, err->sql_offset, err);
     FAULT_POINT("statement.after");
     return ok;
 }
@@ -460,247 +414,17 @@ apply_whole_each(Apply *a, const Migration *m, const Script *script, Error *err)
     if (!db_do(db, Q_APPLY_BEGIN, NULL, err))
         return false;
     for (size_t i = from; i < to; i++) {
-        if (!run_statement(a, script, i, err))
+        if (!apply_statement(a, script, i, err))
             return false;
     }
-    if (!exec_step(a, err) || !exec_each(db, record_sql(a, m, clock_ms() - started), err))
+    if (!apply_step(a, err) || !db_exec_list(db, apply_record_sql(a, m, clock_ms() - started), err))
         return false;
     FAULT_POINT("migration.before-commit");
     if (!db_do(db, Q_APPLY_COMMIT, NULL, err))
         return false;
     FAULT_POINT("migration.after-commit");
-    told_applied(a, m, clock_ms() - started);
+    apply_told(a, m, clock_ms() - started);
     return may_change_session(script) ? db_reset(db, err) : true;
-}
-
-/* ---- steps ---- */
-
-typedef struct Steps {
-    Apply *a;
-    const Migration *m;
-    const Script *script;
-    bool keeps_progress; /* our table may be written, and this is no rollback */
-} Steps;
-
-static bool
-in_own_transaction(const Apply *a, Str sql, Error *err)
-{
-    Db *db = a->spec->db;
-    return db_do(db, Q_APPLY_BEGIN,
-                 DB_ARGS(ARG_INT("lock_timeout", a->spec->lock_timeout_ms),
-                         ARG_INT("statement_timeout", 0)),
-                 err) &&
-           exec_step(a, err) && exec_each(db, sql, err) && db_do(db, Q_APPLY_COMMIT, NULL, err);
-}
-
-/* `looked` absent: nothing is in doubt. */
-static Str
-progress_sql(const Steps *s, size_t done, Str looked)
-{
-    const ApplySpec *spec = s->a->spec;
-    StrBuf doubt = strbuf_new(s->a->arena, 4096);
-    strbuf_add(&doubt, prefix_hash(s->a->arena, s->script, done));
-    if (looked.p) {
-        strbuf_addc(&doubt, ':');
-        strbuf_add(&doubt, looked);
-    }
-    return ledger_sql_progress(s->a->arena, spec->db, spec->ledger, s->m, (int)done,
-                               strbuf_str(&doubt), spec->run_id, fence(s->a->arena, spec));
-}
-
-static bool
-save_progress(const Steps *s, size_t done, Str looked, Error *err)
-{
-    return !s->keeps_progress || in_own_transaction(s->a, progress_sql(s, done, looked), err);
-}
-
-/* Can statement i commit together with its progress row? */
-static bool
-commits_with_record(const Steps *s, size_t i)
-{
-    const SqlStatement *st = &s->script->statements.p[i];
-    if (st->no_transaction)
-        return false;
-    return (db_caps(s->a->spec->db) & DB_CAP_DDL_TRANSACTION) || st->kind == SQL_KIND_DML;
-}
-
-/* Statements [i, end) in one transaction with their progress: one statement, or what the file
- * itself put between BEGIN and COMMIT. */
-static bool
-run_unit(const Steps *s, size_t i, size_t end, Error *err)
-{
-    Db *db = s->a->spec->db;
-    if (!db_do(db, Q_APPLY_BEGIN,
-               DB_ARGS(ARG_INT("lock_timeout", s->a->spec->lock_timeout_ms),
-                       ARG_INT("statement_timeout", s->a->spec->statement_timeout_ms)),
-               err))
-        return false;
-    for (size_t k = i; k < end; k++) {
-        SqlKind kind = s->script->statements.p[k].kind;
-        if (kind == SQL_KIND_BEGIN || kind == SQL_KIND_COMMIT)
-            continue;
-        if (!run_statement(s->a, s->script, k, err))
-            return false;
-    }
-    if (s->keeps_progress &&
-        (!exec_step(s->a, err) || !exec_each(db, progress_sql(s, end, STR_ABSENT), err)))
-        return false;
-    FAULT_POINT("unit.before-commit");
-    return db_do(db, Q_APPLY_COMMIT, NULL, err);
-}
-
-/* A statement that the engine cannot put in a transaction with our row. */
-static bool
-run_alone(const Steps *s, size_t i, Error *err)
-{
-    const ApplySpec *spec = s->a->spec;
-    const SqlStatement *st = &s->script->statements.p[i];
-    Str looked = STR("unknown");
-    bool session = st->kind == SQL_KIND_SESSION;
-    if (!session) {
-        if (!doubt_drop_invalid_index(s->a->arena, spec->db, st, err) ||
-            !doubt_look(s->a->arena, spec->db, s->script->body, st, &looked, err) ||
-            !save_progress(s, i, looked, err))
-            return false;
-    }
-    /* A rollback keeps no progress: what one that was lost half-way has dropped is not there. */
-    if (s->a->down && st->drops && str_eq(looked, STR("absent")))
-        return true;
-    if (st->waits_quietly && !db_set_timeouts(spec->db, 0, 0, err))
-        return false;
-    if (!run_statement(s->a, s->script, i, err))
-        return false;
-    if (st->waits_quietly &&
-        !db_set_timeouts(spec->db, spec->lock_timeout_ms, spec->statement_timeout_ms, err))
-        return false;
-    return session || save_progress(s, i + 1, STR_ABSENT, err);
-}
-
-static size_t
-unit_end(const Steps *s, size_t i)
-{
-    const SqlStatements *all = &s->script->statements;
-    if (all->p[i].kind != SQL_KIND_BEGIN)
-        return i + 1;
-    for (size_t k = i + 1; k < all->n; k++) {
-        if (all->p[k].kind == SQL_KIND_COMMIT)
-            return k + 1;
-        if (all->p[k].kind == SQL_KIND_ROLLBACK || !commits_with_record(s, k))
-            break;
-    }
-    return i + 1;
-}
-
-static bool
-edited(const Steps *s, size_t done, Error *err)
-{
-    error_set(
-        err, ERROR_REFUSED,
-        "%zu statement%s of this migration %s run before, and the file was changed there since",
-        done, done == 1 ? "" : "s", done == 1 ? "has" : "have");
-    error_at(err, s->script->file, 1, 1);
-    return error_hint(err,
-                      "Restore the finished part of the file; only what comes after statement "
-                      "%zu may be mended. Or forget what was done: `lockstep repair`.",
-                      done);
-}
-
-/* Where an earlier attempt stopped: verifies the finished part and settles what is in doubt. */
-static bool
-find_start(const Steps *s, const LedgerRow *row, size_t *ret_start, Error *err)
-{
-    Arena *arena = s->a->arena;
-    *ret_start = 0;
-    if (!s->keeps_progress || !row || !row->doubt)
-        return true;
-    size_t done = row->statements_done > 0 ? (size_t)row->statements_done : 0;
-    Str doubt = str_of(row->doubt);
-    size_t colon = str_find(doubt, ':');
-    if (done > s->script->statements.n ||
-        !str_eq(str_sub(doubt, 0, colon), prefix_hash(arena, s->script, done)))
-        return edited(s, done, err);
-    *ret_start = done;
-    bool known = row->state == ROW_FAILED || s->a->saw_failure;
-    if (known || colon == doubt.n || done == s->script->statements.n)
-        return true;
-
-    DoubtVerdict verdict;
-    if (!doubt_settle(arena, s->a->spec->db, s->script->body, &s->script->statements.p[done],
-                      str_sub(doubt, colon + 1, doubt.n), &verdict, err))
-        return false;
-    if (verdict == DOUBT_DONE)
-        *ret_start = done + 1;
-    if (verdict != DOUBT_UNKNOWN)
-        return true;
-    error_set(err, ERROR_FAILED,
-              "the process was lost while this statement ran, and the schema does not tell whether "
-              "it took effect");
-    fail_at(s->script, done, 0, err);
-    return error_hint(err,
-                      "Look at the database. If it did not happen, `lockstep repair` lets it run "
-                      "again; if it did, take the statement out of the file first.");
-}
-
-/* Settings that the finished part made belong to a session that is gone: make them again. */
-static bool
-replay_session(const Steps *s, size_t start, Error *err)
-{
-    for (size_t i = 0; i < start; i++) {
-        if (s->script->statements.p[i].kind == SQL_KIND_SESSION &&
-            !db_exec(s->a->spec->db, statement_text(s->script, i), err))
-            return fail_at(s->script, i, 0, err);
-    }
-    return true;
-}
-
-static bool
-begin_steps(const Steps *s, Error *err)
-{
-    const ApplySpec *spec = s->a->spec;
-    if (!s->keeps_progress)
-        return true;
-    Str sql = ledger_sql_begun(s->a->arena, spec->db, spec->ledger, s->m, spec->run_id,
-                               fence(s->a->arena, spec));
-    return in_own_transaction(s->a, sql, err);
-}
-
-static bool
-apply_steps(Apply *a, const Migration *m, const Script *script, const LedgerRow *row, Error *err)
-{
-    const ApplySpec *spec = a->spec;
-    Steps s = {a, m, script, !a->down && spec->ledger->spec.own_allowed};
-    int64_t started = clock_ms();
-    size_t start;
-    if (!group_close(a, err) || !find_start(&s, row, &start, err))
-        return false;
-    if (start == 0 ? !begin_steps(&s, err) : !save_progress(&s, start, STR_ABSENT, err))
-        return false;
-    if (start > 0 && spec->hooks.resumed)
-        spec->hooks.resumed(spec->hooks.ctx, m, start + 1, script->statements.n);
-    if (!db_set_timeouts(spec->db, spec->lock_timeout_ms, spec->statement_timeout_ms, err) ||
-        !replay_session(&s, start, err))
-        return false;
-
-    for (size_t i = start, end; i < script->statements.n; i = end) {
-        SqlKind kind = script->statements.p[i].kind;
-        end = unit_end(&s, i);
-        bool own_transaction =
-            end > i + 1 ||
-            (commits_with_record(&s, i) && kind != SQL_KIND_BEGIN && kind != SQL_KIND_COMMIT &&
-             kind != SQL_KIND_ROLLBACK && kind != SQL_KIND_SAVEPOINT && kind != SQL_KIND_SESSION);
-        if (!(own_transaction ? run_unit(&s, i, end, err) : run_alone(&s, i, err)))
-            return false;
-        FAULT_POINT("statement.recorded");
-    }
-    /* Role and settings of the file end here; the record is written by the role that connected. */
-    if (!db_reset(spec->db, err))
-        return false;
-    FAULT_POINT("record.before");
-    if (!in_own_transaction(a, record_sql(a, m, clock_ms() - started), err))
-        return false;
-    FAULT_POINT("record.after");
-    told_applied(a, m, clock_ms() - started);
-    return true;
 }
 
 /* ---- one migration: attempts, and the record of a failure ---- */
@@ -741,7 +465,7 @@ clean_up(Apply *a, Error *err)
         kept = db_script(db, db_render(db, a->arena, Q_APPLY_ROLLBACK, NULL), &done, err);
         if (!kept)
             error_clear(err);
-        kept = group_close(a, err) && kept;
+        kept = apply_group_close(a, err) && kept;
     } else if (a->group_open) {
         /* The engine rolled the whole group back (disk full): its files are pending again. */
         a->group_open = false;
@@ -762,7 +486,7 @@ record_failure(Apply *a, const Migration *m)
     wait_cleanup_begin(spec->wait);
     /* Best effort: a full disk refuses this too, and the first error is the one to tell. */
     Str sql = ledger_sql_failed(a->arena, spec->db, spec->ledger, m, spec->run_id);
-    if (!exec_each(spec->db, sql, &ignored))
+    if (!db_exec_list(spec->db, sql, &ignored))
         error_clear(&ignored);
     wait_cleanup_end(spec->wait);
 }
@@ -860,7 +584,7 @@ apply_all(Arena *arena,
         FAULT_POINT("migration.after");
     }
     if (ok)
-        ok = group_close(&a, err);
+        ok = apply_group_close(&a, err);
     *ret_applied = a.applied;
     return ok;
 }

@@ -85,19 +85,6 @@ job_end(Job *j, bool ok, const Error *err)
     wait_cleanup_end(j->wait);
 }
 
-static bool
-exec_all(Db *db, Str sql, Error *err)
-{
-    while (sql.n) {
-        size_t end = str_find_str(sql, STR(";\n"));
-        Str one = str_trim(str_sub(sql, 0, end));
-        if (one.n && !db_exec(db, one, err))
-            return false;
-        sql = str_sub(sql, end + 2 < sql.n ? end + 2 : sql.n, sql.n);
-    }
-    return true;
-}
-
 /* ---- baseline ---- */
 
 static bool
@@ -151,7 +138,7 @@ baseline(Job *j, const char *version, int64_t *ret_marked, Error *err)
                                      STR("1 = 1"));
         if (!db_do(j->db, Q_APPLY_BEGIN,
                    DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)), err) ||
-            !exec_all(j->db, sql, err) || !db_do(j->db, Q_APPLY_COMMIT, NULL, err))
+            !db_exec_list(j->db, sql, err) || !db_do(j->db, Q_APPLY_COMMIT, NULL, err))
             return error_wrap(err, "marking version %s", m->version);
         to = m->version;
         marked++;
@@ -267,7 +254,7 @@ repair(Job *j, int64_t *ret_repaired, Error *err)
     for (size_t i = 0; i < items.n; i++) {
         if (!db_do(j->db, Q_APPLY_BEGIN,
                    DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)), err) ||
-            !exec_all(j->db, repair_sql(j, &items.p[i]), err) ||
+            !db_exec_list(j->db, repair_sql(j, &items.p[i]), err) ||
             !db_do(j->db, Q_APPLY_COMMIT, NULL, err))
             return error_wrap(err, "repairing");
         log_info("repair.done", "repaired: %s", items.p[i].what);
