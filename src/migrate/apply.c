@@ -111,13 +111,24 @@ may_change_session(const Script *script)
 
 /* ---- composing ---- */
 
+/* A line comment at the end would swallow the separator. */
+static bool
+ends_in_comment(Str sql)
+{
+    size_t line = sql.n;
+    while (line > 0 && sql.p[line - 1] != '\n')
+        line--;
+    Str last = str_sub(sql, line, sql.n);
+    return str_find_str(last, STR("--")) < last.n;
+}
+
 static void
 compose(Composer *c, Str sql, size_t statement)
 {
     *vec_push(c->arena, &c->pieces) = (Piece){c->text.n, statement};
     strbuf_add(&c->text, sql);
-    /* A line comment at the end must not swallow the separator. */
-    strbuf_puts(&c->text, "\n;\n");
+    /* Else directly: SQLite keeps a blank before the semicolon in the text of an index. */
+    strbuf_puts(&c->text, ends_in_comment(sql) ? "\n;\n" : ";\n");
 }
 
 /* Our own text may hold several statements; they carry no semicolons inside literals at line ends

@@ -390,6 +390,8 @@ def test_new_makes_the_directory(lockstep):
 def test_baseline(app):
     plain(app)
     app.db.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(100) NOT NULL)")
+    if app.db.engine == "postgres":
+        app.db.execute("ALTER TABLE person OWNER TO app")
     app.run("baseline", "002")
     assert app.db.contents(["person"]) == {"person": []}
     report = app.status()

@@ -59,7 +59,7 @@ def dbmate(steps):
         option = " transaction:false" if step.alone else ""
         files[
             f"{step.version.zfill(3)}_{step.name}.sql"
-        ] = f"-- migrate:up{option}\n{step.up}\n-- migrate:down\n{step.down}"
+        ] = f"-- migrate:up{option}\n{step.up}\n-- migrate:down{option}\n{step.down}"
     return files
 
 
