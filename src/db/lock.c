@@ -289,7 +289,9 @@ lock_try_foreign(Db *control, const ForeignLock *lock, bool *ret_got, Error *err
     SCRATCH_ARENA(scratch);
     DbResult r;
     *ret_got = true;
-    if (!db_has_query(control, Q_LOCK_FOREIGN_TRY))
+    /* Tools without a lock of their own on this engine have neither key nor name. */
+    bool by_name = db_engine(control) == DB_MYSQL;
+    if (!db_has_query(control, Q_LOCK_FOREIGN_TRY) || (by_name ? !lock->name : !lock->key))
         return true;
     if (!db_ask(control, scratch, Q_LOCK_FOREIGN_TRY,
                 DB_ARGS(ARG_INT("key", lock->key), ARG_TEXT("name", str_of(lock->name))), &r, err))

@@ -169,7 +169,10 @@ pg_connect_error(const Db *db, Error *err)
     const char *text = PQerrorMessage(pg_of(db)->conn);
     ErrorClass cls = connect_class(text);
     Str part = telling_part(text);
-    error_set(err, ERROR_UNREACHABLE, "%s: " STR_FMT, db->url.display, STR_ARG(part));
+    /* libpq looks at the options before it connects anywhere. */
+    bool option = str_starts(part, STR("invalid ")) && cls == ERROR_CLASS_OTHER;
+    error_set(err, option ? ERROR_USAGE : ERROR_UNREACHABLE, "%s: " STR_FMT, db->url.display,
+              STR_ARG(part));
     err->cls = cls;
     if (cls == ERROR_CLASS_LOGIN && strstr(text, "does not support SSL"))
         error_hint(err,

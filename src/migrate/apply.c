@@ -82,6 +82,37 @@ apply_is_whole(unsigned caps, const Script *script)
     return true;
 }
 
+static bool
+unbalanced(const Script *script, size_t statement, const char *what, Error *err)
+{
+    error_set(err, ERROR_USAGE, "%s", what);
+    apply_fail_at(script, statement, 0, err);
+    return error_hint(err,
+                      "Take it out (each migration is a transaction of its own), or write both "
+                      "BEGIN and COMMIT.");
+}
+
+bool
+apply_check(const Script *script, Error *err)
+{
+    size_t begun = APPLY_OURS;
+    for (size_t i = 0; i < script->statements.n; i++) {
+        SqlKind kind = script->statements.p[i].kind;
+        bool ends = kind == SQL_KIND_COMMIT || kind == SQL_KIND_ROLLBACK;
+        if (kind == SQL_KIND_BEGIN && begun != APPLY_OURS)
+            return unbalanced(script, i, "BEGIN inside a transaction", err);
+        if (ends && begun == APPLY_OURS)
+            return unbalanced(script, i, "the end of a transaction that the file did not begin",
+                              err);
+        if (kind == SQL_KIND_BEGIN)
+            begun = i;
+        else if (ends)
+            begun = APPLY_OURS;
+    }
+    return begun == APPLY_OURS ||
+           unbalanced(script, begun, "a transaction that the file does not end", err);
+}
+
 Str
 apply_statement_text(const Script *script, size_t i)
 {

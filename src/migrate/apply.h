@@ -63,5 +63,8 @@ bool apply_down(Arena *arena,
                 size_t count,
                 int64_t *ret_reverted,
                 Error *err) MUST_CHECK;
+/* A file's own BEGIN and COMMIT must fit together: a stray COMMIT would end the transaction that
+ * the version row is to be committed in. ERROR_USAGE with the position. */
+bool apply_check(const Script *script, Error *err) MUST_CHECK;
 /* Whether a script runs in one transaction on such an engine (plan shows it). */
 bool apply_is_whole(unsigned caps, const Script *script);

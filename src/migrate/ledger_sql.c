@@ -104,6 +104,15 @@ number_or_null(Arena *arena, int64_t n)
     return n < 0 ? STR("null") : str_of(str_printf(arena, "%lld", (long long)n));
 }
 
+/* The number that goes into a table of one mark: a file that came late does not move it back. */
+static int64_t
+mark(const Writer *w, const Record *r)
+{
+    int64_t number = as_number(r->version), current = as_number(w->ledger->current);
+    bool upward = r->state != NULL;
+    return w->ledger->high_water && upward && current > number ? current : number;
+}
+
 static Str
 duration(Arena *arena, const Db *db, int64_t ms)
 {
@@ -143,7 +152,7 @@ render(Writer *w, DbQuery query, Str origin)
     const DbArg args[] = {
         ARG_TEXT("version", own_key(arena, r)),
         ARG_TEXT("stored", str_of(r->version)),
-        ARG_INT("number", as_number(r->version)),
+        ARG_INT("number", mark(w, r)),
         ARG_INT("previous", as_number(r->previous)),
         ARG_TEXT("name", name),
         ARG_TEXT("description", flyway ? flyway_head(arena, name) : name),

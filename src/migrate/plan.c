@@ -178,6 +178,17 @@ sort_repeatable(Builder *b, Migration *m, const LedgerRow *row)
         add_pending(b, m, NULL);
 }
 
+/* Rows of our own stand beside the other tool's one mark: since we took over, or adopted it. */
+static bool
+keeps_rows(const Ledger *l)
+{
+    for (size_t i = 0; i < l->rows.n; i++) {
+        if (l->rows.p[i].own_row && l->rows.p[i].state == ROW_APPLIED)
+            return true;
+    }
+    return false;
+}
+
 static void
 sort_file(Builder *b, Migration *m)
 {
@@ -198,7 +209,12 @@ sort_file(Builder *b, Migration *m)
             add_pending(b, m, NULL);
             return;
         }
-        if (!row && cmp < 0 && b->plan->format == FORMAT_GOLANG_MIGRATE)
+        bool untold = !row && cmp < 0 && b->plan->format == FORMAT_GOLANG_MIGRATE;
+        if (untold && keeps_rows(l)) {
+            add_pending(b, m, NULL); /* every other one has a row of ours: this file came late */
+            return;
+        }
+        if (untold)
             *vec_push(b->arena, &b->plan->never_run) = (PlanItem){m, NULL};
         add_applied(b, m, row ? row : implied_row(b, m));
         return;
@@ -412,7 +428,7 @@ plan_allows(const Plan *plan,
 {
     bool history = ledger->rows.n > 0;
     if (source->dir && source->empty && history) {
-        error_set(err, ERROR_REFUSED,
+        error_set(err, ERROR_USAGE,
                   "the directory '%s' is empty, but the database knows %zu applied migrations",
                   source->dir, ledger->rows.n);
         return error_hint(err, "Check --dir, and whether the image was built with its migrations.");

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "core/secret.h"
 #include "migrate/apply.h"
 #include "run/gate.h"
 #include "run/guard.h"
@@ -206,7 +207,8 @@ load_items(Lead *l, Error *err)
         source.server_major = l->survey->facts.version_major;
         source.undo = l->options->rollback;
         Migration *m = l->items[i].m;
-        if (!migration_load(l->arena, &l->survey->source, m, &source, err))
+        if (!migration_load(l->arena, &l->survey->source, m, &source, err) ||
+            !apply_check(l->options->rollback ? &m->down : &m->up, err))
             return false;
         if (l->options->rollback && !m->has_down) {
             error_set(err, ERROR_USAGE, "version %s cannot be undone: it has no down script",
@@ -270,6 +272,23 @@ make_tables(Lead *l, Error *err)
         return error_wrap(err, "recording the run");
     l->record.kept = true;
     FAULT_POINT("run.recorded");
+    return true;
+}
+
+/* golang-migrate's table has one mark: rows of ours tell from now on which files were there when we
+ * took over, so that one that comes late is seen. */
+static bool
+adopt(Lead *l, Error *err)
+{
+    const Plan *plan = &l->survey->plan;
+    if (!l->survey->ledger.spec.own_allowed || l->options->rollback)
+        return true;
+    for (size_t i = 0; i < plan->never_run.n; i++) {
+        Str sql = ledger_sql_adopted(l->arena, l->control, &l->survey->ledger,
+                                     plan->never_run.p[i].m, l->record.run_id, STR("1 = 1"));
+        if (!db_exec_list(l->control, sql, err))
+            return error_wrap(err, "taking over the version table");
+    }
     return true;
 }
 
@@ -361,6 +380,9 @@ finish(Lead *l, Error *err)
             text = err->file[0] ? str_printf(scratch, "%s:%zu:%zu: %s", err->file, err->line,
                                              err->column, err->message)
                                 : str_printf(scratch, "%s", err->message);
+        /* What the server said may quote a password that the migration holds. */
+        if (text)
+            text = str_dup(scratch, secret_redact(scratch, str_of(text)));
         if (!record_end(l->control, scratch, &l->record, outcome, l->applied, l->last_version,
                         clock_ms() - l->began_ms, text, print, &second)) {
             if (err->code == ERROR_NONE)
@@ -428,7 +450,7 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
     log_event(LOG_INFO, "migration.started", fields, "Migration started: %zu to %s on %s (run %s)",
               l->count, l->options->rollback ? "roll back" : "apply", l->options->url->display,
               l->record.run_id);
-    bool ok = make_tables(l, err) && open_apply(l, err);
+    bool ok = make_tables(l, err) && adopt(l, err) && open_apply(l, err);
     /* Only while the other connection waits: the tick uses this one. */
     l->wait->tick = guard_ticks(l);
     ok = ok && apply_items(l, err);

@@ -12,8 +12,11 @@ expectation_met(const RunOptions *options, const DbFacts *facts, Error *err)
 {
     const char *engine = options->expect_engine, *version = options->expect_version;
     const char *origin = options->expect_origin ? options->expect_origin : "lockstep.yaml";
-    if (engine && strcmp(engine, facts->flavor) != 0 &&
-        strcmp(engine, db_engine_name(options->url->engine)) != 0) {
+    bool engine_fits =
+        !engine || strcmp(engine, facts->flavor) == 0 ||
+        strcmp(engine, db_engine_name(options->url->engine)) == 0 ||
+        (strcmp(engine, "postgres") == 0 && strcmp(facts->flavor, "postgresql") == 0);
+    if (!engine_fits) {
         error_set(err, ERROR_REFUSED, "%s expects %s, and this database is %s", origin, engine,
                   facts->flavor);
         return error_hint(err, "Check that the URL names the right server.");
