@@ -359,7 +359,11 @@ end_chunk(GooseSplit *g, size_t end, Error *err)
                             "body between '-- +goose StatementBegin' and StatementEnd.");
         return false;
     }
-    if (parts.n > 0)
+    /* MySQL takes one statement a call; elsewhere a chunk goes as goose sends it. */
+    bool one_by_one = g->options->dialect == SQL_MYSQL;
+    for (size_t i = 0; one_by_one && i < parts.n; i++)
+        *vec_push(g->arena, &g->list) = parts.p[i];
+    if (!one_by_one && parts.n > 0)
         *vec_push(g->arena, &g->list) = merge(&parts);
     g->chunk = SIZE_MAX;
     return true;
