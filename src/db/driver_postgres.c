@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "db/param.h"
 #include "db/pg_internal.h"
 #include "core/banned.h"
 
@@ -29,33 +30,73 @@ result_cleanup(PGresult **result)
 
 /* ---- connecting ---- */
 
-/* Options of client libraries, and those that become statements after connecting. */
+/* The rest of the URL's options are libpq's own keywords. */
 static bool
 is_for_libpq(const char *name)
 {
-    static const char *const others[] = {"search_path",
-                                         "schema",
-                                         "currentSchema",
-                                         "pgbouncer",
-                                         "ssl",
-                                         "connection_limit",
-                                         "pool_timeout",
-                                         "pool_size",
-                                         "max_overflow",
-                                         "statement_cache_size",
-                                         "prepareThreshold",
-                                         "preparedStatementCacheQueries",
-                                         "socket_timeout",
-                                         "pool_max_conns",
-                                         "binary_parameters",
-                                         "default_query_exec_mode",
-                                         "application_name",
-                                         "client_encoding",
-                                         NULL};
-    for (size_t i = 0; others[i]; i++) {
-        if (strcmp(others[i], name) == 0)
+    static const char *const ours[] = {
+        "search_path",      "schema",          "currentSchema", "pgbouncer",
+        "application_name", "client_encoding", "charset",       "encoding",
+        "ssl",              "sslmode",         NULL};
+    for (size_t i = 0; ours[i]; i++) {
+        if (strcmp(ours[i], name) == 0)
             return false;
     }
+    return !dburl_param_is_idle(name);
+}
+
+/* Migration files are UTF-8, and so is the connection. */
+static bool
+check_encoding(const DbUrl *url, Error *err)
+{
+    static const char *const same[] = {"utf8", "utf-8", "unicode", "auto"};
+    const char *encoding = PARAM(url, "client_encoding", "charset", "encoding");
+    for (size_t i = 0; encoding && i < COUNT_OF(same); i++) {
+        if (str_eq_nocase(str_of(encoding), str_of(same[i])))
+            return true;
+    }
+    return !encoding || param_refused("client_encoding", encoding, "utf8", err);
+}
+
+/* libpq's sslmode also by the words of other drivers: ssl=true (JDBC, Node), ssl=require (asyncpg),
+ * no-verify (Node). NULL = libpq's default. */
+static bool
+read_sslmode(const DbUrl *url, const char **ret, Error *err)
+{
+    static const char *const modes[] = {"disable", "allow",     "prefer",
+                                        "require", "verify-ca", "verify-full"};
+    const char *name = dburl_param(url, "sslmode") ? "sslmode" : "ssl";
+    const char *word = dburl_param(url, name);
+    bool on;
+    *ret = NULL;
+    for (size_t i = 0; word && i < COUNT_OF(modes); i++) {
+        if (strcmp(word, modes[i]) == 0)
+            *ret = modes[i];
+    }
+    if (!word || *ret)
+        return true;
+    if (strcmp(word, "no-verify") == 0) {
+        *ret = "require";
+        return true;
+    }
+    if (strcmp(name, "ssl") != 0 || !str_to_bool(str_of(word), &on))
+        return param_refused(
+            name, word, "one of disable, allow, prefer, require, verify-ca, verify-full", err);
+    *ret = on ? "require" : "disable";
+    return true;
+}
+
+static bool
+read_connect_timeout(Db *db, Error *err)
+{
+    const char *value = dburl_param(&db->url, "connect_timeout");
+    int64_t seconds = 0;
+    if (!value)
+        return true;
+    if (!str_to_i64(str_of(value), &seconds) || seconds < 0 || seconds > 86400)
+        return param_refused("connect_timeout", value, "a number of seconds", err);
+    if (seconds > 0 && seconds * 1000 < db->options.connect_timeout_ms)
+        db->options.connect_timeout_ms = seconds * 1000;
     return true;
 }
 
@@ -74,10 +115,9 @@ param(Params *p, const char *name, const char *value)
 }
 
 static Params
-make_params(Db *db, const char *database)
+make_params(Db *db, const char *database, const char *sslmode)
 {
     const DbUrl *url = &db->url;
-    const char *ssl = dburl_param(url, "ssl");
     Params p = {.n = 0};
     param(&p, "host", url->host);
     param(&p, "port", url->port ? str_printf(db->arena, "%d", url->port) : NULL);
@@ -94,8 +134,7 @@ make_params(Db *db, const char *database)
     /* Kerberos encryption only for those who ask for it: looking for tickets slows each start. */
     if (!dburl_param(url, "gssencmode"))
         param(&p, "gssencmode", "disable");
-    if (ssl && (strcmp(ssl, "true") == 0 || strcmp(ssl, "1") == 0))
-        param(&p, "sslmode", "require");
+    param(&p, "sslmode", sslmode);
     for (size_t i = 0; i < url->params.n; i++) {
         if (is_for_libpq(url->params.p[i].name))
             param(&p, url->params.p[i].name, url->params.p[i].value);
@@ -107,8 +146,13 @@ static bool
 start_connecting(Db *db, const char *database, Error *err)
 {
     Pg *pg = arena_make(db->arena, Pg);
-    Params p = make_params(db, database);
+    const char *sslmode;
     db->native = pg;
+    if (!check_encoding(&db->url, err) || !read_sslmode(&db->url, &sslmode, err) ||
+        !read_connect_timeout(db, err))
+        return false;
+    Params p = make_params(db, database, sslmode);
+    pg->deadline_ms = clock_ms() + db->options.connect_timeout_ms;
     pg->conn = PQconnectStartParams(p.names, p.values, 0);
     if (!pg->conn)
         return error_set(err, ERROR_FAILED, "out of memory for a connection");
@@ -117,6 +161,8 @@ start_connecting(Db *db, const char *database, Error *err)
         return false;
     }
     PQsetNoticeReceiver(pg->conn, drop_notice, NULL);
+    /* A refused login is told by its SQLSTATE only in this mode; the words may be in any language. */
+    PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
     return true;
 }
 
@@ -130,14 +176,10 @@ pg_connect_start(Db *db, Error *err)
 static char *
 wanted_path(Db *db)
 {
-    const char *list = dburl_param(&db->url, "search_path");
-    if (!list)
-        list = dburl_param(&db->url, "schema");
-    if (!list)
-        list = dburl_param(&db->url, "currentSchema");
+    const char *list = PARAM(&db->url, "search_path", "schema", "currentSchema");
     if (!list || !*list)
         return NULL;
-    StrBuf out = strbuf_new(db->arena, 8192);
+    StrBuf out = strbuf_new(db->arena, 16384);
     for (Str rest = str_of(list); rest.n;) {
         size_t end = str_find(rest, ',');
         Str name = str_trim(str_sub(rest, 0, end));
@@ -153,40 +195,40 @@ wanted_path(Db *db)
 }
 
 static bool
-set_path(Db *db, Error *err)
-{
-    const char *path = pg_of(db)->search_path;
-    return !path || db_do(db, Q_PG_SEARCH_PATH, DB_ARGS(ARG_RAW("path", str_of(path))), err);
-}
-
-static bool
 is_leader(const Db *db)
 {
     return strncmp(db->options.application_name, "lockstep:", 9) == 0;
 }
 
+/* What a session of ours has beside the server's defaults, after `first`; one round trip. */
 static bool
-tune(Db *db, Error *err)
+set_session(Db *db, Str first, Error *err)
 {
-    return !is_leader(db) || PQserverVersion(pg_of(db)->conn) < 140000 ||
-           db_do(db, Q_PG_TUNE, NULL, err);
+    SCRATCH_ARENA(scratch);
+    StrBuf sql = strbuf_new(scratch, 32 * 1024);
+    const char *path = pg_of(db)->search_path;
+    strbuf_add(&sql, first);
+    if (path)
+        strbuf_printf(
+            &sql, "%s" STR_FMT, sql.n ? ";\n" : "",
+            STR_ARG(db_render(db, scratch, Q_PG_SEARCH_PATH, DB_ARGS(ARG_RAW("path", str_of(path))))));
+    if (is_leader(db) && PQserverVersion(pg_of(db)->conn) >= 140000)
+        strbuf_printf(&sql, "%s" STR_FMT, sql.n ? ";\n" : "",
+                      STR_ARG(db_render(db, scratch, Q_PG_TUNE, NULL)));
+    return !sql.n || db_exec(db, strbuf_str(&sql), err);
 }
 
+/* PQconnectPoll must be called only when the socket is ready; after the start that is: for writing.
+ * From here on sending must not block either: a script of megabytes goes out through the Wait. */
 static bool
 finish_connecting(Db *db, Error *err)
 {
     Pg *pg = pg_of(db);
-    int64_t deadline = clock_ms() + db->options.connect_timeout_ms;
-    for (;;) {
-        PostgresPollingStatusType status = PQconnectPoll(pg->conn);
-        if (status == PGRES_POLLING_OK)
-            return true;
-        if (status == PGRES_POLLING_FAILED) {
-            pg_connect_error(db, err);
-            return false;
-        }
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status != PGRES_POLLING_OK) {
         short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), events, deadline, err);
+        WaitResult w =
+            wait_fd(db->options.wait, PQsocket(pg->conn), events, pg->deadline_ms, err);
         if (w == WAIT_STOPPED)
             return false;
         if (w == WAIT_DEADLINE) {
@@ -195,19 +237,25 @@ finish_connecting(Db *db, Error *err)
             err->cls = ERROR_CLASS_CONNECTION;
             return false;
         }
+        status = PQconnectPoll(pg->conn);
+        if (status == PGRES_POLLING_FAILED) {
+            pg_connect_error(db, err);
+            return false;
+        }
     }
+    PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
+    if (PQsetnonblocking(pg->conn, 1) != 0)
+        return error_set(err, ERROR_FAILED, "the connection cannot be made non-blocking");
+    return true;
 }
 
 static bool
 pg_connect_finish(Db *db, Error *err)
 {
-    /* PQconnectPoll must be called only after its socket is ready the first time. */
-    WaitResult w = wait_fd(db->options.wait, PQsocket(pg_of(db)->conn), POLLOUT,
-                           clock_ms() + db->options.connect_timeout_ms, err);
-    if (w == WAIT_STOPPED || !finish_connecting(db, err))
+    if (!finish_connecting(db, err))
         return false;
     pg_of(db)->search_path = wanted_path(db);
-    return set_path(db, err) && tune(db, err);
+    return set_session(db, STR(""), err);
 }
 
 static void
@@ -283,6 +331,8 @@ lost(Db *db, Error *err)
     Pg *pg = pg_of(db);
     Str text = str_trim(str_of(PQerrorMessage(pg->conn)));
     pg->broken = true;
+    if (err->code != ERROR_NONE) /* the server said why before it went */
+        return false;
     error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost: " STR_FMT,
               STR_ARG(str_sub(text, 0, str_find(text, '\n'))));
     err->cls = ERROR_CLASS_CONNECTION;
@@ -290,13 +340,16 @@ lost(Db *db, Error *err)
 }
 
 static bool
-send_all(Db *db, Str sql, Error *err)
+send_all(Db *db, Str sql, bool row_by_row, Error *err)
 {
     Pg *pg = pg_of(db);
     SCRATCH_ARENA(scratch);
     /* Views into a larger text end nowhere: libpq wants the NUL. */
     if (!PQsendQuery(pg->conn, str_dup(scratch, sql)))
         return lost(db, err);
+    /* Rows that nobody wants are not gathered: a SELECT in a migration may give millions. */
+    if (row_by_row)
+        (void)PQsetSingleRowMode(pg->conn);
     for (;;) {
         int left = PQflush(pg->conn);
         if (left == 0)
@@ -358,18 +411,44 @@ copy_is_refused(Db *db, Error *err)
     return error_hint(err, "Use INSERT, or COPY with a file that the server reads.");
 }
 
+/* True when the result was one statement that completed. */
+static bool
+take_result(Db *db, Arena *arena, const PGresult *result, Str sql, DbResult *rows, Error *err)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+        if (rows)
+            take_rows(arena, result, rows);
+        count_changes(db, result);
+        return true;
+    case PGRES_COMMAND_OK:
+        count_changes(db, result);
+        return true;
+    case PGRES_EMPTY_QUERY:
+    case PGRES_SINGLE_TUPLE: /* of a result that nobody wants */
+        return false;
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+        return copy_is_refused(db, err);
+    default:
+        if (err->code == ERROR_NONE)
+            pg_result_error(db, result, sql, err);
+        return false;
+    }
+}
+
 bool
 pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err)
 {
-    size_t done = 0;
     DbResult rows = {0};
-    bool failed = false;
+    *ret_done = 0;
     if (!pg_alive(db)) {
         error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost");
         err->cls = ERROR_CLASS_CONNECTION;
         return false;
     }
-    if (!send_all(db, sql, err))
+    if (!send_all(db, sql, ret == NULL, err))
         return false;
     for (;;) {
         AUTO_RESULT result = NULL;
@@ -377,37 +456,18 @@ pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *
             return false;
         if (!result)
             break;
-        switch (PQresultStatus(result)) {
-        case PGRES_TUPLES_OK:
-            if (ret)
-                take_rows(arena, result, &rows);
-            count_changes(db, result);
-            done++;
+        if (take_result(db, arena, result, sql, ret ? &rows : NULL, err))
+            ++*ret_done;
+        if (err->code != ERROR_NONE && PQtransactionStatus(pg_of(db)->conn) != PQTRANS_ACTIVE)
             break;
-        case PGRES_COMMAND_OK:
-            count_changes(db, result);
-            done++;
-            break;
-        case PGRES_EMPTY_QUERY:
-            break;
-        case PGRES_COPY_IN:
-        case PGRES_COPY_OUT:
-        case PGRES_COPY_BOTH:
-            *ret_done = done;
-            return copy_is_refused(db, err);
-        default:
-            if (!failed)
-                pg_result_error(db, result, sql, err);
-            failed = true;
-            break;
-        }
     }
-    *ret_done = done;
     if (PQstatus(pg_of(db)->conn) == CONNECTION_BAD)
         pg_of(db)->broken = true;
-    if (!failed && ret)
+    if (err->code != ERROR_NONE)
+        return false;
+    if (ret)
         *ret = rows;
-    return !failed;
+    return true;
 }
 
 /* ---- session ---- */
@@ -422,9 +482,11 @@ pg_in_transaction(const Db *db)
 static bool
 pg_reset(Db *db, Error *err)
 {
-    if (pg_in_transaction(db) && !db_do(db, Q_APPLY_ROLLBACK, NULL, err))
-        return false;
-    return db_do(db, Q_PG_RESET, NULL, err) && set_path(db, err) && tune(db, err);
+    SCRATCH_ARENA(scratch);
+    Str rollback = pg_in_transaction(db) ? STR("rollback;\n") : STR("");
+    Str reset = db_render(db, scratch, Q_PG_RESET, NULL);
+    return set_session(
+        db, str_of(str_printf(scratch, STR_FMT STR_FMT, STR_ARG(rollback), STR_ARG(reset))), err);
 }
 
 static bool
@@ -487,10 +549,7 @@ create_through(
     Arena *arena, const DbUrl *url, const DbOptions *options, const char *through, Error *err)
 {
     Db db = {.driver = &driver_postgres, .arena = arena, .url = *url, .options = *options};
-    bool ok = start_connecting(&db, through, err) &&
-              wait_fd(options->wait, PQsocket(pg_of(&db)->conn), POLLOUT,
-                      clock_ms() + options->connect_timeout_ms, err) != WAIT_STOPPED &&
-              finish_connecting(&db, err);
+    bool ok = start_connecting(&db, through, err) && finish_connecting(&db, err);
     if (ok)
         ok = db_do(&db, Q_PG_CREATE_DATABASE,
                    DB_ARGS(ARG_IDENT("database", STR_ABSENT, str_of(url->database))), err);

@@ -46,7 +46,7 @@ choose_socket(Arena *arena, const DbUrl *url)
     return NULL;
 }
 
-/* The words of MySQL's ssl-mode, of libpq's sslmode, and of Go's tls. A CA alone means that it is
+/* The words of MySQL's ssl-mode, of libpq's sslmode, of Go's tls, and of Prisma's sslaccept. A CA alone means that it is
  * to be used, as in MySQL's own clients. */
 static bool
 read_tls_mode(const DbUrl *url, const char *ca, MysqlTls *ret, Error *err)
@@ -69,8 +69,10 @@ read_tls_mode(const DbUrl *url, const char *ca, MysqlTls *ret, Error *err)
         {"verify_identity", MYSQL_TLS_VERIFY_IDENTITY},
         {"verify-full", MYSQL_TLS_VERIFY_IDENTITY},
         {"true", MYSQL_TLS_VERIFY_IDENTITY},
+        {"strict", MYSQL_TLS_VERIFY_IDENTITY},
+        {"accept_invalid_certs", MYSQL_TLS_PREFERRED},
     };
-    const char *word = PARAM(url, "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls");
+    const char *word = PARAM(url, "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls", "sslaccept");
     const char *ssl = dburl_param(url, "useSSL");
     bool on = false;
 

@@ -21,32 +21,111 @@ static const struct {
 };
 
 /* Honoured by the drivers. libpq's own keywords are passed on to it. */
-static const char *const postgres_params[] = {
-    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslcrldir", "sslsni",
-    "ssl_min_protocol_version", "ssl_max_protocol_version", "sslcompression", "ssl",
-    "channel_binding", "gssencmode", "gsslib", "krbsrvname", "requirepeer", "hostaddr", "passfile",
-    "service", "options", "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
-    "keepalives_count", "tcp_user_timeout", "target_session_attrs", "application_name",
-    "client_encoding", "search_path", "schema", "currentSchema", "pgbouncer", "replication",
-    "load_balance_hosts", "require_auth", "sslcertmode", "sslnegotiation",
-    /* Sizes and caches of client libraries: a migration has none of what they limit. */
-    "connection_limit", "pool_timeout", "pool_size", "max_overflow", "statement_cache_size",
-    "prepareThreshold", "preparedStatementCacheQueries", "socket_timeout", "pool_max_conns",
-    "binary_parameters", "default_query_exec_mode", NULL};
+static const char *const postgres_params[] = {"sslmode",
+                                              "sslrootcert",
+                                              "sslcert",
+                                              "sslkey",
+                                              "sslpassword",
+                                              "sslcrl",
+                                              "sslcrldir",
+                                              "sslsni",
+                                              "ssl_min_protocol_version",
+                                              "ssl_max_protocol_version",
+                                              "sslcompression",
+                                              "ssl",
+                                              "channel_binding",
+                                              "gssencmode",
+                                              "gsslib",
+                                              "krbsrvname",
+                                              "requirepeer",
+                                              "hostaddr",
+                                              "passfile",
+                                              "service",
+                                              "options",
+                                              "connect_timeout",
+                                              "keepalives",
+                                              "keepalives_idle",
+                                              "keepalives_interval",
+                                              "keepalives_count",
+                                              "tcp_user_timeout",
+                                              "target_session_attrs",
+                                              "application_name",
+                                              "client_encoding",
+                                              "charset",
+                                              "encoding",
+                                              "search_path",
+                                              "schema",
+                                              "currentSchema",
+                                              "pgbouncer",
+                                              "load_balance_hosts",
+                                              "require_auth",
+                                              "sslcertmode",
+                                              "sslnegotiation",
+                                              NULL};
 static const char *const mysql_params[] = {
-    "ssl-mode", "ssl_mode", "sslmode", "sslMode", "tls", "ssl-ca", "ssl_ca", "sslrootcert",
-    "ssl-cert", "ssl_cert", "sslcert", "ssl-key", "ssl_key", "sslkey", "socket", "unix_socket",
-    "unixSocket", "charset", "foreign_key_checks", "connect_timeout",
-    /* As above: about client libraries, not about the database. */
-    "connection_limit", "pool_timeout", "pool_size", "parseTime", "multiStatements",
-    "serverVersion", "loc", "collation", "timeout", "readTimeout", "writeTimeout", "useUnicode",
-    "characterEncoding", "allowPublicKeyRetrieval", "serverTimezone", "interpolateParams", "useSSL",
-    NULL};
-static const char *const sqlite_params[] = {"mode",          "cache",    "foreign_keys",
-                                            "_foreign_keys", "_fk",      "busy_timeout",
-                                            "_busy_timeout", "_timeout", "journal_mode",
-                                            "_journal_mode", "_journal", "connection_limit",
-                                            "pool_timeout",  "timeout",  NULL};
+    "ssl-mode",        "ssl_mode",   "sslmode",  "sslMode",
+    "sslaccept",       "tls",        "ssl-ca",   "ssl_ca",
+    "sslrootcert",     "ssl-cert",   "ssl_cert", "sslcert",
+    "ssl-key",         "ssl_key",    "sslkey",   "socket",
+    "unix_socket",     "unixSocket", "charset",  "foreign_key_checks",
+    "connect_timeout", "useSSL",     NULL};
+static const char *const sqlite_params[] = {
+    "mode",          "cache",    "foreign_keys", "_foreign_keys", "_fk",      "busy_timeout",
+    "_busy_timeout", "_timeout", "journal_mode", "_journal_mode", "_journal", NULL};
+
+/* Sizes, caches and conversions of client libraries (Prisma, SQLAlchemy, Rails, JDBC, pgx, the Go
+ * and Node drivers): a migration has nothing that they would limit or convert. */
+static const char *const idle_params[] = {"connection_limit",
+                                          "pool_timeout",
+                                          "pool_size",
+                                          "pool",
+                                          "max_overflow",
+                                          "statement_cache_size",
+                                          "socket_timeout",
+                                          "pool_max_conns",
+                                          "pool_min_conns",
+                                          "pool_max_conn_lifetime",
+                                          "pool_max_conn_idle_time",
+                                          "pool_health_check_period",
+                                          "statement_cache_capacity",
+                                          "description_cache_capacity",
+                                          "prepareThreshold",
+                                          "preparedStatementCacheQueries",
+                                          "preparedStatementCacheSizeMiB",
+                                          "prepared_statements",
+                                          "binary_parameters",
+                                          "default_query_exec_mode",
+                                          "reWriteBatchedInserts",
+                                          "rewriteBatchedStatements",
+                                          "defaultRowFetchSize",
+                                          "tcpKeepAlive",
+                                          "ApplicationName",
+                                          "loginTimeout",
+                                          "connectTimeout",
+                                          "socketTimeout",
+                                          "stringtype",
+                                          "parseTime",
+                                          "multiStatements",
+                                          "serverVersion",
+                                          "loc",
+                                          "collation",
+                                          "timeout",
+                                          "readTimeout",
+                                          "writeTimeout",
+                                          "useUnicode",
+                                          "characterEncoding",
+                                          "allowPublicKeyRetrieval",
+                                          "serverTimezone",
+                                          "connectionTimeZone",
+                                          "interpolateParams",
+                                          "zeroDateTimeBehavior",
+                                          "cachePrepStmts",
+                                          "autoReconnect",
+                                          "reconnect",
+                                          "checkout_timeout",
+                                          "idle_timeout",
+                                          "uselibpqcompat",
+                                          NULL};
 
 static const char *const *const known_params[] = {
     [DB_POSTGRES] = postgres_params, [DB_MYSQL] = mysql_params, [DB_SQLITE] = sqlite_params};
@@ -62,11 +141,25 @@ db_engine_name(DbEngine engine)
 const char *
 dburl_param(const DbUrl *url, const char *name)
 {
-    for (size_t i = 0; i < url->params.n; i++) {
-        if (strcmp(url->params.p[i].name, name) == 0)
-            return url->params.p[i].value;
+    for (size_t i = url->params.n; i > 0; i--) {
+        if (strcmp(url->params.p[i - 1].name, name) == 0)
+            return url->params.p[i - 1].value;
     }
     return NULL;
+}
+
+static bool
+is_listed(const char *const *names, const char *name)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+bool
+dburl_param_is_idle(const char *name)
+{
+    return is_listed(idle_params, name);
 }
 
 /* ---- pieces ---- */
@@ -126,12 +219,11 @@ known_scheme(Str scheme, DbEngine *ret)
 }
 
 static bool
-unknown_scheme(Arena *arena, Str scheme, Error *err)
+unknown_scheme(Str scheme, Error *err)
 {
     const char *names[COUNT_OF(schemes) + 1] = {NULL};
     for (size_t i = 0; i < COUNT_OF(schemes); i++)
         names[i] = schemes[i].scheme;
-    (void)arena;
     const char *near = str_nearest(scheme, names);
     error_set(err, ERROR_USAGE, "unknown scheme '" STR_FMT "' in the database URL",
               STR_ARG(str_sub(scheme, 0, 40)));
@@ -140,47 +232,88 @@ unknown_scheme(Arena *arena, Str scheme, Error *err)
 }
 
 static bool
+parse_port(Str text, int *ret, Error *err)
+{
+    int64_t port;
+    /* The text is not told: a password with a '/' that was not encoded ends up here. */
+    if (!str_to_i64(text, &port) || port < 1 || port > 65535)
+        return bad(err, "has a port that is not a number from 1 to 65535");
+    *ret = (int)port;
+    return true;
+}
+
+static void
+push_param(Arena *arena, DbUrl *url, Str name, Str value)
+{
+    *vec_push(arena, &url->params) = (DbParam){str_dup(arena, name), str_dup(arena, value)};
+}
+
+/* Empty is as good as not there. */
+static char *
+given(Arena *arena, Str part)
+{
+    return part.n ? str_dup(arena, part) : NULL;
+}
+
+/* Options that stand for parts of the URL itself. */
+static bool
+take_part(Arena *arena, DbUrl *url, Str key, Str value, bool *ret_taken, Error *err)
+{
+    *ret_taken = url->engine != DB_SQLITE;
+    if (url->engine == DB_SQLITE)
+        return true;
+    if (str_eq(key, STR("host"))) {
+        url->host = given(arena, value);
+    } else if (str_eq(key, STR("user"))) {
+        url->user = given(arena, value);
+    } else if (str_eq(key, STR("password"))) {
+        url->password = secret_make(arena, value);
+    } else if (str_eq(key, STR("dbname")) || str_eq(key, STR("database"))) {
+        url->database = given(arena, value);
+    } else if (str_eq(key, STR("port"))) {
+        bool several = url->engine == DB_POSTGRES && str_find(value, ',') < value.n;
+        if (several) /* one for each host: libpq's to count */
+            push_param(arena, url, STR("port"), value);
+        return several || parse_port(value, &url->port, err);
+    } else {
+        *ret_taken = false;
+    }
+    return true;
+}
+
+static bool
+unknown_param(const DbUrl *url, Str key, Error *err)
+{
+    const char *near = str_nearest(key, known_params[url->engine]);
+    error_set(err, ERROR_USAGE, "unknown option '" STR_FMT "' in the database URL",
+              STR_ARG(str_sub(key, 0, 60)));
+    return near ? error_hint(err, "Did you mean '%s'?", near)
+                : error_hint(err, "Leave it out; lockstep refuses what it cannot honour.");
+}
+
+static bool
 add_param(Arena *arena, DbUrl *url, Str name, Str value, Error *err)
 {
     Str key, text;
+    bool taken;
     if (!decode(arena, name, &key, err) || !decode(arena, value, &text, err))
         return false;
-    /* A '?' in a password that was not encoded ends up here: do not echo it. */
     for (size_t i = 0; i < key.n; i++) {
         char c = key.p[i];
         if (!((c | 32) >= 'a' && (c | 32) <= 'z') && !(c >= '0' && c <= '9') && c != '_' &&
             c != '-')
             return bad(err, "has an option with stray characters in its name");
     }
-    char *name_text = str_dup(arena, key), *value_text = str_dup(arena, text);
-    if (str_eq(key, STR("host")) && url->engine != DB_SQLITE)
-        url->host = value_text;
-    else if (str_eq(key, STR("user")) && url->engine != DB_SQLITE)
-        url->user = value_text;
-    else if (str_eq(key, STR("password")) && url->engine != DB_SQLITE)
-        url->password = secret_make(arena, text);
-    else if ((str_eq(key, STR("dbname")) || str_eq(key, STR("database"))) &&
-             url->engine != DB_SQLITE)
-        url->database = value_text;
-    else if (str_eq(key, STR("port")) && url->engine != DB_SQLITE) {
-        int64_t port;
-        if (!str_to_i64(text, &port) || port < 1 || port > 65535)
-            return bad(err, "has a port that is not a number from 1 to 65535");
-        url->port = (int)port;
-    } else {
-        const char *const *known = known_params[url->engine];
-        for (size_t i = 0; known[i]; i++) {
-            if (strcmp(known[i], name_text) == 0) {
-                *vec_push(arena, &url->params) = (DbParam){name_text, value_text};
-                return true;
-            }
-        }
-        const char *near = str_nearest(key, known);
-        error_set(err, ERROR_USAGE, "unknown option '" STR_FMT "' in the database URL",
-                  STR_ARG(str_sub(key, 0, 60)));
-        return near ? error_hint(err, "Did you mean '%s'?", near)
-                    : error_hint(err, "Leave it out; lockstep refuses what it cannot honour.");
-    }
+    if (!take_part(arena, url, key, text, &taken, err))
+        return false;
+    if (taken)
+        return true;
+    char *name_text = str_dup(arena, key);
+    if (!is_listed(known_params[url->engine], name_text) && !is_listed(idle_params, name_text))
+        return unknown_param(url, key, err);
+    if (str_eq(key, STR("sslpassword")))
+        secret_mask_also(text);
+    push_param(arena, url, key, text);
     return true;
 }
 
@@ -199,8 +332,9 @@ parse_query(Arena *arena, DbUrl *url, Str query, Error *err)
     return true;
 }
 
+/* One host[:port]; *ret_port 0 = none. */
 static bool
-parse_host(Arena *arena, DbUrl *url, Str text, Error *err)
+parse_host(Arena *arena, Str text, Str *ret_host, int *ret_port, Error *err)
 {
     Str host = text, port = STR_ABSENT;
     if (text.n && text.p[0] == '[') {
@@ -212,24 +346,94 @@ parse_host(Arena *arena, DbUrl *url, Str text, Error *err)
         if (rest.n && rest.p[0] != ':')
             return bad(err, "has stray characters behind the host");
         port = rest.n ? str_sub(rest, 1, rest.n) : STR_ABSENT;
-    } else if (str_find(text, ',') == text.n) {
+    } else {
         size_t colon = str_find(text, ':');
         host = str_sub(text, 0, colon);
         port = colon < text.n ? str_sub(text, colon + 1, text.n) : STR_ABSENT;
-    } else {
+    }
+    *ret_port = 0;
+    return decode(arena, host, ret_host, err) && (!port.n || parse_port(port, ret_port, err));
+}
+
+/* libpq tries several hosts in turn; each may have a port of its own. */
+static bool
+parse_hosts(Arena *arena, DbUrl *url, Str text, Error *err)
+{
+    StrBuf hosts = strbuf_new(arena, URL_MAX), ports = strbuf_new(arena, 8 * URL_MAX);
+    int first_port = 0;
+    bool same = true;
+    if (str_find(text, ',') < text.n && url->engine != DB_POSTGRES)
         return bad(err, "names several hosts; name one");
+    for (size_t i = 0;; i++) {
+        size_t comma = str_find(text, ',');
+        Str host;
+        int port = 0;
+        if (!parse_host(arena, str_sub(text, 0, comma), &host, &port, err))
+            return false;
+        strbuf_printf(&hosts, "%s" STR_FMT, i ? "," : "", STR_ARG(host));
+        strbuf_printf(&ports, i ? ",%d" : "%d", port ? port : 5432);
+        if (i == 0)
+            first_port = port;
+        same = same && port == first_port;
+        if (comma == text.n)
+            break;
+        text = str_sub(text, comma + 1, text.n);
     }
-    if (port.p && port.n) {
-        int64_t number;
-        if (!str_to_i64(port, &number) || number < 1 || number > 65535)
-            return bad(err, "has a port that is not a number from 1 to 65535");
-        url->port = (int)number;
-    }
+    if (hosts.n)
+        url->host = str_dup(arena, strbuf_str(&hosts));
+    if (same)
+        url->port = first_port;
+    else
+        push_param(arena, url, STR("port"), strbuf_str(&ports));
+    return true;
+}
+
+static bool
+parse_user(Arena *arena, DbUrl *url, Str user, Error *err)
+{
     Str decoded;
-    if (!decode(arena, host, &decoded, err))
+    size_t colon = str_find(user, ':');
+    if (colon < user.n) {
+        Str raw = str_sub(user, colon + 1, user.n);
+        if (!decode(arena, raw, &decoded, err))
+            return false;
+        url->password = secret_make(arena, decoded);
+        secret_mask_also(raw);
+    }
+    if (!decode(arena, str_sub(user, 0, colon), &decoded, err))
         return false;
     if (decoded.n)
-        url->host = str_dup(arena, decoded);
+        url->user = str_dup(arena, decoded);
+    return true;
+}
+
+/* Where Go's way to write a MySQL address begins, tcp(host:port) or unix(/path); rest.n = nowhere.
+ */
+static size_t
+find_address(const DbUrl *url, Str rest)
+{
+    for (size_t i = 0; i < rest.n && url->engine == DB_MYSQL; i++) {
+        Str here = str_sub(rest, i, rest.n);
+        if ((i == 0 || rest.p[i - 1] == '@') &&
+            (str_starts(here, STR("tcp(")) || str_starts(here, STR("unix("))))
+            return i;
+    }
+    return rest.n;
+}
+
+static bool
+parse_address(Arena *arena, DbUrl *url, Str text, Error *err)
+{
+    size_t open = str_find(text, '(');
+    Str inside = str_sub(text, open + 1, text.n);
+    if (text.p[0] == 't')
+        return parse_hosts(arena, url, inside, err);
+    Str path;
+    if (!decode(arena, inside, &path, err))
+        return false;
+    if (!path.n || path.p[0] != '/')
+        return bad(err, "has a socket that is not a path from '/'");
+    url->host = str_dup(arena, path);
     return true;
 }
 
@@ -239,47 +443,49 @@ parse_server(Arena *arena, DbUrl *url, Str rest, Error *err)
     if (!str_starts(rest, STR("//")))
         return bad(err, "has no '//' behind its scheme");
     rest = str_sub(rest, 2, rest.n);
-    size_t slash = str_find(rest, '/');
-    /* A host may be followed by the options at once. */
-    Str authority = str_sub(rest, 0, slash), path = str_sub(rest, slash + 1, rest.n);
-    size_t at = authority.n;
-    for (size_t i = 0; i < authority.n; i++) {
-        if (authority.p[i] == '@')
-            at = i;
-    }
-    Str host = authority;
-    if (at < authority.n) {
-        Str user = str_sub(authority, 0, at), decoded;
-        size_t colon = str_find(user, ':');
-        host = str_sub(authority, at + 1, authority.n);
-        if (colon < user.n) {
-            if (!decode(arena, str_sub(user, colon + 1, user.n), &decoded, err))
-                return false;
-            url->password = secret_make(arena, decoded);
-            secret_mask_also(str_sub(user, colon + 1, user.n));
-        }
-        if (!decode(arena, str_sub(user, 0, colon), &decoded, err))
+    size_t address = find_address(url, rest), end, at;
+    if (address < rest.n) {
+        end = address + str_find(str_sub(rest, address, rest.n), ')');
+        if (end == rest.n || (end + 1 < rest.n && rest.p[end + 1] != '/'))
+            return bad(err, "has an address whose ')' is not followed by '/'");
+        if (!parse_address(arena, url, str_sub(rest, address, end), err))
             return false;
-        if (decoded.n)
-            url->user = str_dup(arena, decoded);
+        end++;
+        at = address ? address - 1 : end;
+    } else {
+        end = at = str_find(rest, '/');
+        /* The last one: an '@' in the password was meant as a part of it. */
+        for (size_t i = 0; i < end; i++) {
+            if (rest.p[i] == '@')
+                at = i;
+        }
+        if (!parse_hosts(arena, url, str_sub(rest, at < end ? at + 1 : 0, end), err))
+            return false;
     }
+    if (at < end && !parse_user(arena, url, str_sub(rest, 0, at), err))
+        return false;
+    Str path = str_sub(rest, end + 1, rest.n), name;
     if (str_find(path, '/') < path.n || str_find(path, '@') < path.n)
         return bad(err, "has a '/' or '@' where the database's name should be");
-    Str name;
     if (!decode(arena, path, &name, err))
         return false;
     if (name.n)
         url->database = str_dup(arena, name);
-    return parse_host(arena, url, host, err);
+    return true;
 }
 
 /* sqlite:rel, sqlite://rel, sqlite:///rel (three slashes: relative, the rule of SQLAlchemy and
- * Django), sqlite:////abs, sqlite:/abs, sqlite::memory:, sqlite://:memory: */
+ * Django), sqlite:////abs, sqlite:/abs, sqlite::memory:, sqlite://:memory:. A file: URL is
+ * SQLite's own: file:///abs. */
 static bool
-parse_path(Arena *arena, DbUrl *url, Str rest, Error *err)
+parse_path(Arena *arena, DbUrl *url, Str rest, bool is_file, Error *err)
 {
     Str path = rest;
-    if (str_starts(rest, STR("///")))
+    if (is_file && str_starts(rest, STR("//localhost/")))
+        path = str_sub(rest, 11, rest.n);
+    else if (is_file && str_starts(rest, STR("///")))
+        path = str_sub(rest, rest.n > 3 && rest.p[3] == '/' ? 3 : 2, rest.n);
+    else if (str_starts(rest, STR("///")))
         path = str_sub(rest, 3, rest.n);
     else if (str_starts(rest, STR("//")))
         path = str_sub(rest, 2, rest.n);
@@ -293,22 +499,70 @@ parse_path(Arena *arena, DbUrl *url, Str rest, Error *err)
 }
 
 static void
+add_encoded(StrBuf *out, const char *text, bool path)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.' || c == '_' || c == '~' || (path && c == '/');
+        if (plain)
+            strbuf_addc(out, (char)c);
+        else
+            strbuf_printf(out, "%%%02X", c);
+    }
+}
+
+static bool
+is_socket(const char *host)
+{
+    return host && host[0] == '/';
+}
+
+/* The hosts as a URL has them: IPv6 in brackets, and what is not a host's character encoded. */
+static void
+add_hosts(Arena *arena, StrBuf *out, const char *hosts)
+{
+    Str rest = str_of(hosts);
+    for (bool first = true;; first = false) {
+        size_t comma = str_find(rest, ',');
+        Str host = str_sub(rest, 0, comma);
+        bool ipv6 = str_find(host, ':') < host.n;
+        if (!first)
+            strbuf_addc(out, ',');
+        strbuf_puts(out, ipv6 ? "[" : "");
+        for (Str left = host; left.n;) {
+            size_t colon = str_find(left, ':');
+            add_encoded(out, str_dup(arena, str_sub(left, 0, colon)), false);
+            strbuf_puts(out, colon < left.n ? ":" : "");
+            left = str_sub(left, colon + 1, left.n);
+        }
+        strbuf_puts(out, ipv6 ? "]" : "");
+        if (comma == rest.n)
+            return;
+        rest = str_sub(rest, comma + 1, rest.n);
+    }
+}
+
+static void
 set_display(Arena *arena, DbUrl *url)
 {
     if (url->engine == DB_SQLITE) {
         url->display = str_printf(arena, "sqlite:%s", url->database);
         return;
     }
-    const char *host = url->host ? url->host : "localhost";
-    bool ipv6 = strchr(host, ':') != NULL && host[0] != '/';
-    bool socket = host[0] == '/';
-    char *port = url->port ? str_printf(arena, ":%d", url->port) : str_printf(arena, "%s", "");
-    url->display = str_printf(arena, "%s://%s%s%s%s%s%s/%s", db_engine_name(url->engine),
-                              url->user ? url->user : "", url->user ? "@" : "", ipv6 ? "[" : "",
-                              socket ? "" : host, ipv6 ? "]" : "", socket ? "" : port,
-                              url->database ? url->database : "");
-    if (socket)
-        url->display = str_printf(arena, "%s?host=%s", url->display, host);
+    StrBuf out = strbuf_new(arena, 8 * URL_MAX);
+    strbuf_printf(&out, "%s://", db_engine_name(url->engine));
+    if (url->user)
+        strbuf_printf(&out, "%s@", url->user);
+    if (!is_socket(url->host)) {
+        add_hosts(arena, &out, url->host ? url->host : "localhost");
+        if (url->port)
+            strbuf_printf(&out, ":%d", url->port);
+    }
+    strbuf_printf(&out, "/%s", url->database ? url->database : "");
+    if (is_socket(url->host))
+        strbuf_printf(&out, "?host=%s", url->host);
+    url->display = str_dup(arena, strbuf_str(&out));
 }
 
 static bool
@@ -348,9 +602,11 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
     }
     if (colon == text.n || !scheme.n)
         return bad(err, "has no scheme");
-    if (!known_scheme(scheme, &url.engine))
-        return unknown_scheme(arena, scheme, err);
     Str rest = str_sub(text, colon + 1, text.n);
+    /* Told only where it is one for certain: in `user:password@host` it would be the user. */
+    if (!known_scheme(scheme, &url.engine))
+        return str_starts(rest, STR("//")) ? unknown_scheme(scheme, err)
+                                           : bad(err, "has no known scheme");
     size_t hash = url.engine == DB_SQLITE ? rest.n : str_find(rest, '#');
     if (hash < rest.n)
         return bad(err, "holds a '#'");
@@ -359,8 +615,14 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
     size_t question = str_find(rest, '?');
     Str query = str_sub(rest, question + 1, rest.n);
     rest = str_sub(rest, 0, question);
-    bool ok = url.engine == DB_SQLITE ? parse_path(arena, &url, rest, err)
-                                      : parse_server(arena, &url, rest, err);
+    /* A '?' in a password: what follows would be told as the name of an option. */
+    Str authority = str_sub(rest, 2, rest.n);
+    if (url.engine != DB_SQLITE && str_find(authority, '/') == authority.n &&
+        str_find(authority, '@') == authority.n && str_find(query, '@') < query.n)
+        return bad(err, "has a '?' before the '@'");
+    bool ok = url.engine == DB_SQLITE
+                  ? parse_path(arena, &url, rest, str_eq_nocase(scheme, STR("file")), err)
+                  : parse_server(arena, &url, rest, err);
     if (!ok || !parse_query(arena, &url, query, err))
         return false;
     set_display(arena, &url);
@@ -368,23 +630,35 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
     return true;
 }
 
+/* DB_HOST is often written host:port, and IPv6 with brackets; "::1" and paths stand as they are. */
+static bool
+set_host(Arena *arena, DbUrl *url, Str host, Error *err)
+{
+    size_t colon = str_find(host, ':');
+    Str behind = str_sub(host, colon + 1, host.n);
+    bool plain = !host.n || host.p[0] == '/' ||
+                 (host.p[0] != '[' && (colon == host.n || str_find(behind, ':') < behind.n));
+    if (!plain)
+        return parse_hosts(arena, url, host, err);
+    url->host = given(arena, host);
+    return true;
+}
+
 bool
 dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err)
 {
     DbUrl url = {.engine = parts->engine,
-                 .user = str_dup(arena, parts->user),
+                 .user = given(arena, parts->user),
                  .password = secret_make(arena, parts->password),
-                 .host = str_dup(arena, parts->host),
-                 .database = str_dup(arena, parts->database)};
+                 .database = given(arena, parts->database)};
     if (parts->engine == DB_SQLITE && !url.database)
         return error_set(err, ERROR_USAGE, "the SQLite database has no name");
-    if (parts->port.p && parts->port.n) {
-        int64_t port;
-        if (!str_to_i64(parts->port, &port) || port < 1 || port > 65535)
-            return error_set(err, ERROR_USAGE,
-                             "the database's port is not a number from 1 to 65535");
-        url.port = (int)port;
-    }
+    if (parts->host.n > URL_MAX || parts->user.n > URL_MAX || parts->database.n > URL_MAX ||
+        parts->password.n > URL_MAX || parts->params.n > URL_MAX)
+        return error_set(err, ERROR_USAGE, "a part of the database's address is over 8 KiB");
+    if (!set_host(arena, &url, parts->host, err) ||
+        (parts->port.n && !parse_port(parts->port, &url.port, err)))
+        return false;
     if (parts->params.p && !parse_query(arena, &url, parts->params, err))
         return false;
     set_display(arena, &url);
@@ -392,24 +666,10 @@ dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err)
     return true;
 }
 
-static void
-add_encoded(StrBuf *out, const char *text, bool path)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '.' || c == '_' || c == '~' || (path && c == '/');
-        if (plain)
-            strbuf_addc(out, (char)c);
-        else
-            strbuf_printf(out, "%%%02X", c);
-    }
-}
-
 char *
 dburl_reveal(Arena *arena, const DbUrl *url)
 {
-    StrBuf out = strbuf_new(arena, 4 * URL_MAX);
+    StrBuf out = strbuf_new(arena, 32 * URL_MAX);
     char separator = '?';
     if (url->engine == DB_SQLITE) {
         strbuf_puts(&out, url->database[0] == '/' ? "sqlite:///" : "sqlite:");
@@ -424,17 +684,16 @@ dburl_reveal(Arena *arena, const DbUrl *url)
         }
         if (url->user || secret_is_set(url->password))
             strbuf_addc(&out, '@');
-        bool ipv6 = url->host && url->host[0] != '/' && strchr(url->host, ':');
-        if (url->host && url->host[0] != '/')
-            strbuf_printf(&out, "%s%s%s", ipv6 ? "[" : "", url->host, ipv6 ? "]" : "");
+        if (url->host && !is_socket(url->host))
+            add_hosts(arena, &out, url->host);
         if (url->port)
             strbuf_printf(&out, ":%d", url->port);
         strbuf_addc(&out, '/');
         if (url->database)
             add_encoded(&out, url->database, false);
-        if (url->host && url->host[0] == '/') {
+        if (is_socket(url->host)) {
             strbuf_puts(&out, "?host=");
-            add_encoded(&out, url->host, false);
+            add_encoded(&out, url->host, true);
             separator = '&';
         }
     }

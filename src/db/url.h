@@ -20,7 +20,8 @@ typedef struct DbUrl {
     DbEngine engine;
     char *user; /* NULL when not given */
     Secret password;
-    char *host;          /* NULL = the driver's default; a directory or path = Unix socket */
+    char *host;          /* NULL = the driver's default; a directory or path = Unix socket;
+                          * PostgreSQL: may be several, "h1,h2", then ports may be the param "port" */
     int port;            /* 0 = default */
     char *database;      /* NULL when not given; SQLite: the path, ":memory:" for memory */
     VEC(DbParam) params; /* query options that are not one of the above, known by name (url.c) */
@@ -37,5 +38,7 @@ typedef struct DbParts {
 bool dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err) MUST_CHECK;
 /* The URL again, password and all, for a child's environment. A secret: never print it. */
 char *dburl_reveal(Arena *arena, const DbUrl *url);
-const char *dburl_param(const DbUrl *url, const char *name); /* NULL = not given */
-const char *db_engine_name(DbEngine engine);                 /* "postgresql", "mysql", "sqlite" */
+const char *dburl_param(const DbUrl *url, const char *name); /* the last; NULL = not given */
+/* About client libraries (pool sizes, caches): in `params` for the child, nothing to a driver. */
+bool dburl_param_is_idle(const char *name);
+const char *db_engine_name(DbEngine engine); /* "postgresql", "mysql", "sqlite" */

@@ -33,7 +33,7 @@ typedef struct Attempt {
     Db *db;
     Source source;
     Survey survey;
-    bool led;
+    bool connected;
     int64_t lock_deadline_ms;
 } Attempt;
 
@@ -153,7 +153,6 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
     if (!lock || !lock_try(lock, &got, err))
         return false;
     if (got) {
-        a->led = true;
         if (!lead_run(a->arena, a->wait, o, a->db, lock, run_id, &a->survey, ret, err))
             return false;
         if (ret->outcome == RUN_NOTHING)
@@ -195,6 +194,7 @@ attempt(Attempt *a, RunReport *ret, Error *err)
     }
     if (!run_connect_finish(a->arena, a->wait, a->options, &how, &a->db, err))
         return false;
+    a->connected = true;
     while (again) {
         ok = round_once(a, followed, &again, ret, err);
         followed = true;
@@ -219,7 +219,7 @@ run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunReport *r
             return true;
         }
         /* Connecting has its own patience (--wait); this is about connections lost later. */
-        bool lost = err->cls == ERROR_CLASS_CONNECTION && a.survey.facts.version;
+        bool lost = err->cls == ERROR_CLASS_CONNECTION && a.connected;
         int64_t delay = clock_backoff_ms(tries, 500, 30000);
         if (!lost || err->code == ERROR_SIGNALLED || clock_ms() + delay > retry_until)
             return false;

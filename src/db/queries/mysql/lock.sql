@@ -7,11 +7,11 @@
 -- name: lock_session_try
 select coalesce(get_lock(:'name', 0), 0)
 
--- Whose it is: session, ours, silence in ms (a session that runs a statement is not silent), words
--- for people. No row: nobody's. Without the PROCESS privilege other users' sessions are hidden.
+-- Whose it is: session, ours, silence in ms (its own questions are short: one that waits for long is as
+-- silent as none), words for people. No row: nobody's. Without the PROCESS privilege other users' sessions are hidden.
 -- name: lock_session_look
 select holder.id, holder.id = connection_id(),
-       case when p.id is null then -1 when p.command = 'Sleep' then p.time * 1000 else 0 end,
+       case when p.id is null then -1 else p.time * 1000 end,
        concat('connection ', holder.id, coalesce(concat(' of ', p.user, '@', p.host), ''))
 from (select is_used_lock(:'name') as id) holder
 left join information_schema.processlist p on p.id = holder.id

@@ -7,12 +7,10 @@ select case when got then set_config('application_name', :'application', false) 
             else false end::int
 from (select pg_try_advisory_lock(:key) as got) t
 
--- Whose it is: session, ours, silence in ms (-1: hidden from this role; a session that runs a
--- statement is not silent), words for people, run id. The key's halves stand in classid and objid.
+-- Whose it is: session, ours, silence in ms (-1: hidden from this role), words for people, run id. The key's halves stand in classid and objid.
 -- name: lock_session_look
 select l.pid, (l.pid = pg_backend_pid())::int,
        case when a.state_change is null then -1
-            when a.state = 'active' then 0
             else (extract(epoch from clock_timestamp() - a.state_change) * 1000)::bigint end,
        concat_ws(', ', 'pid ' || l.pid, a.usename, host(a.client_addr), nullif(a.application_name, '')),
        substring(a.application_name from '^lockstep:(.*)$')
