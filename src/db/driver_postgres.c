@@ -331,8 +331,6 @@ lost(Db *db, Error *err)
     Pg *pg = pg_of(db);
     Str text = str_trim(str_of(PQerrorMessage(pg->conn)));
     pg->broken = true;
-    if (err->code != ERROR_NONE) /* the server said why before it went */
-        return false;
     error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost: " STR_FMT,
               STR_ARG(str_sub(text, 0, str_find(text, '\n'))));
     err->cls = ERROR_CLASS_CONNECTION;
@@ -403,10 +401,39 @@ count_changes(Db *db, PGresult *result)
     db->changes = str_to_i64(str_of(PQcmdTuples(result)), &n) ? n : 0;
 }
 
-static bool
-copy_is_refused(Db *db, Error *err)
+/* libpq stays in COPY until one side ends it; until then PQgetResult says the same for ever. */
+static void
+end_copy(Db *db, ExecStatusType status)
 {
-    (void)stop_query(db, err);
+    Pg *pg = pg_of(db);
+    int64_t deadline = clock_ms() + CANCEL_MS;
+    if (status == PGRES_COPY_IN) {
+        pg->broken = PQputCopyEnd(pg->conn, "refused") != 1;
+        return;
+    }
+    cancel_running(pg);
+    wait_cleanup_begin(db->options.wait);
+    for (int n = 1; n >= 0 && !pg->broken;) {
+        Error ignored = ERROR_INIT;
+        char *row = NULL;
+        n = PQgetCopyData(pg->conn, &row, 1);
+        if (n > 0)
+            PQfreemem(row);
+        else if (n == 0)
+            pg->broken = wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN, deadline,
+                                 &ignored) != WAIT_READY ||
+                         !PQconsumeInput(pg->conn);
+    }
+    wait_cleanup_end(db->options.wait);
+}
+
+static bool
+copy_is_refused(Db *db, ExecStatusType status, Error *err)
+{
+    end_copy(db, status);
+    drain(db);
+    if (err->code != ERROR_NONE)
+        return false;
     error_set(err, ERROR_FAILED, "COPY from or to the client cannot be run from a file");
     return error_hint(err, "Use INSERT, or COPY with a file that the server reads.");
 }
@@ -430,7 +457,7 @@ take_result(Db *db, Arena *arena, const PGresult *result, Str sql, DbResult *row
     case PGRES_COPY_IN:
     case PGRES_COPY_OUT:
     case PGRES_COPY_BOTH:
-        return copy_is_refused(db, err);
+        return copy_is_refused(db, PQresultStatus(result), err);
     default:
         if (err->code == ERROR_NONE)
             pg_result_error(db, result, sql, err);
@@ -442,6 +469,8 @@ bool
 pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err)
 {
     DbResult rows = {0};
+    /* Behind an error only the end of the answer is waited for: what happens then is not told. */
+    Error later = ERROR_INIT;
     *ret_done = 0;
     if (!pg_alive(db)) {
         error_set(err, ERROR_UNREACHABLE, "the connection to the database was lost");
@@ -452,14 +481,14 @@ pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *
         return false;
     for (;;) {
         AUTO_RESULT result = NULL;
-        if (!next_result(db, &result, err))
+        if (!next_result(db, &result, err->code == ERROR_NONE ? err : &later))
             return false;
         if (!result)
             break;
         if (take_result(db, arena, result, sql, ret ? &rows : NULL, err))
             ++*ret_done;
-        if (err->code != ERROR_NONE && PQtransactionStatus(pg_of(db)->conn) != PQTRANS_ACTIVE)
-            break;
+        if (pg_of(db)->broken)
+            return false;
     }
     if (PQstatus(pg_of(db)->conn) == CONNECTION_BAD)
         pg_of(db)->broken = true;

@@ -161,10 +161,9 @@ class PostgresDatabase(Database):
                 with self._connection.cursor() as cursor:
                     cursor.execute(sql, values or None)
                     return cursor.fetchall() if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            except psycopg2.Error:
                 # The test restarted the server or ended every session.
-                self._connection.close()
-                if not again:
+                if not again or not self._connection.closed:
                     raise
         return []
 
