@@ -49,6 +49,8 @@ migrate_found(Cli *cli, RunOptions *options, bool serve_health, RunReport *ret, 
     if (!ok)
         tell_failure(cli, options->rollback, err); /* while receivers listen */
     background_stop(background);
+    options->before = NULL; /* its context ends here */
+    options->before_ctx = NULL;
     return ok;
 }
 

@@ -34,10 +34,17 @@ result_cleanup(PGresult **result)
 static bool
 is_for_libpq(const char *name)
 {
-    static const char *const ours[] = {
-        "search_path",      "schema",          "currentSchema", "pgbouncer",
-        "application_name", "client_encoding", "charset",       "encoding",
-        "ssl",              "sslmode",         NULL};
+    static const char *const ours[] = {"search_path",
+                                       "schema",
+                                       "currentSchema",
+                                       "pgbouncer",
+                                       "application_name",
+                                       "client_encoding",
+                                       "charset",
+                                       "encoding",
+                                       "ssl",
+                                       "sslmode",
+                                       NULL};
     for (size_t i = 0; ours[i]; i++) {
         if (strcmp(ours[i], name) == 0)
             return false;
@@ -80,8 +87,8 @@ read_sslmode(const DbUrl *url, const char **ret, Error *err)
         return true;
     }
     if (strcmp(name, "ssl") != 0 || !str_to_bool(str_of(word), &on))
-        return param_refused(
-            name, word, "one of disable, allow, prefer, require, verify-ca, verify-full", err);
+        return param_refused(name, word,
+                             "one of disable, allow, prefer, require, verify-ca, verify-full", err);
     *ret = on ? "require" : "disable";
     return true;
 }
@@ -161,7 +168,8 @@ start_connecting(Db *db, const char *database, Error *err)
         return false;
     }
     PQsetNoticeReceiver(pg->conn, drop_notice, NULL);
-    /* A refused login is told by its SQLSTATE only in this mode; the words may be in any language. */
+    /* A refused login is told by its SQLSTATE only in this mode; the words may be in any language.
+     */
     PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
     return true;
 }
@@ -209,9 +217,9 @@ set_session(Db *db, Str first, Error *err)
     const char *path = pg_of(db)->search_path;
     strbuf_add(&sql, first);
     if (path)
-        strbuf_printf(
-            &sql, "%s" STR_FMT, sql.n ? ";\n" : "",
-            STR_ARG(db_render(db, scratch, Q_PG_SEARCH_PATH, DB_ARGS(ARG_RAW("path", str_of(path))))));
+        strbuf_printf(&sql, "%s" STR_FMT, sql.n ? ";\n" : "",
+                      STR_ARG(db_render(db, scratch, Q_PG_SEARCH_PATH,
+                                        DB_ARGS(ARG_RAW("path", str_of(path))))));
     if (is_leader(db) && PQserverVersion(pg_of(db)->conn) >= 140000)
         strbuf_printf(&sql, "%s" STR_FMT, sql.n ? ";\n" : "",
                       STR_ARG(db_render(db, scratch, Q_PG_TUNE, NULL)));
@@ -227,8 +235,7 @@ finish_connecting(Db *db, Error *err)
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
         short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        WaitResult w =
-            wait_fd(db->options.wait, PQsocket(pg->conn), events, pg->deadline_ms, err);
+        WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), events, pg->deadline_ms, err);
         if (w == WAIT_STOPPED)
             return false;
         if (w == WAIT_DEADLINE) {
@@ -440,7 +447,7 @@ copy_is_refused(Db *db, ExecStatusType status, Error *err)
 
 /* True when the result was one statement that completed. */
 static bool
-take_result(Db *db, Arena *arena, const PGresult *result, Str sql, DbResult *rows, Error *err)
+take_result(Db *db, Arena *arena, PGresult *result, Str sql, DbResult *rows, Error *err)
 {
     switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:

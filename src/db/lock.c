@@ -121,23 +121,57 @@ lock_new(Arena *arena, Db *control, const LockSpec *spec)
     return lock;
 }
 
+/* Each takes its own first and then looks for the other: of two that do so at once at least one
+ * sees the other and gives way. */
+static bool
+gives_way(Lock *lock, bool *ret_got, Error *err)
+{
+    const LockOps *other = lock->ops == &lock_session_ops ? &lock_lease_ops : &lock_session_ops;
+    if (lock->ops != &lock_session_ops && lock->ops != &lock_lease_ops)
+        return true;
+    SCRATCH_ARENA(scratch);
+    DbResult r;
+    LockView view = {0};
+    if (!db_has_query(lock->db, Q_LOCK_LEASE_EXISTS) ||
+        (other == &lock_lease_ops &&
+         !db_ask(lock->db, scratch, Q_LOCK_LEASE_EXISTS,
+                 DB_ARGS(ARG_TEXT("schema", lock->spec.schema)), &r, err)))
+        return err->code == ERROR_NONE;
+    if (other == &lock_lease_ops && !r.rows)
+        return true;
+    if (!other->look(lock, scratch, &view, err))
+        return false;
+    if (!view.held || view.ours)
+        return true;
+    lock->ops->release(lock, NULL, NULL);
+    lock->other = other;
+    *ret_got = false;
+    return true;
+}
+
 bool
 lock_try(Lock *lock, bool *ret_got, Error *err)
 {
-    return lock->ops->attempt(lock, ret_got, err);
+    return lock->ops->attempt(lock, ret_got, err) && (!*ret_got || gives_way(lock, ret_got, err));
+}
+
+static const LockOps *
+leading(const Lock *lock)
+{
+    return lock->other ? lock->other : lock->ops;
 }
 
 bool
 lock_look(Lock *lock, Arena *arena, LockView *ret, Error *err)
 {
-    return lock->ops->look(lock, arena, ret, err);
+    return leading(lock)->look(lock, arena, ret, err);
 }
 
 bool
 lock_is_free(Lock *lock, bool *ret_free, Error *err)
 {
-    if (lock->ops->is_free)
-        return lock->ops->is_free(lock, ret_free, err);
+    if (leading(lock)->is_free)
+        return leading(lock)->is_free(lock, ret_free, err);
     SCRATCH_ARENA(scratch);
     LockView view;
     if (!lock_look(lock, scratch, &view, err))
@@ -157,14 +191,6 @@ lock_release(Lock *lock, const char *outcome, const char *error)
 {
     if (lock->ops->release)
         lock->ops->release(lock, outcome, error);
-}
-
-Str
-lock_fence_expr(Lock *lock, Arena *arena)
-{
-    (void)arena;
-    (void)lock;
-    return STR("1 = 1");
 }
 
 /* ---- ending sessions ---- */
@@ -240,9 +266,9 @@ bool
 lock_evict(Lock *lock, const LockView *view, int64_t timeout_ms, Error *err)
 {
     int64_t deadline = clock_ms() + timeout_ms, ended = 0;
-    if (lock->ops == &lock_lease_ops)
+    if (leading(lock) == &lock_lease_ops)
         return lock_lease_evict(lock, view, err);
-    if (lock->ops != &lock_session_ops)
+    if (leading(lock) != &lock_session_ops)
         return true;
     /* The sessions that apply first: nothing of the old leader may write once the lock is free. */
     if (view->run_id && !end_listed(lock, Q_LOCK_SESSIONS_OF, view->run_id, deadline, &ended, err))

@@ -64,9 +64,6 @@ bool lock_mark_session(Lock *lock, Db *apply, Error *err) MUST_CHECK;
 /* Sessions of earlier runs (any run id but ours) that still live although nobody leads: a killed
  * client's statement goes on in the server. Called by a new leader before its first statement. */
 bool lock_end_leftovers(Lock *lock, int64_t timeout_ms, int64_t *ret_ended, Error *err) MUST_CHECK;
-/* SQL that proves, inside the transaction it is run in, that we still lead (lease: the row with our
- * fencing number, FOR UPDATE): a boolean expression; "true" where the engine needs none. */
-Str lock_fence_expr(Lock *lock, Arena *arena);
 /* File mode: leaves outcome and error beside the lock for followers. */
 void lock_release(Lock *lock, const char *outcome, const char *error);
 

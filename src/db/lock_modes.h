@@ -21,6 +21,9 @@ struct Lock {
     const LockOps *ops;
     char *name, *mark; /* MySQL: of the lock, of the applying connection */
     FileLock *file;
+    /* The other means by which somebody leads: replicas of one service may come through a pooler
+     * (lease) and directly (session) at once. NULL = nobody does. */
+    const LockOps *other;
 };
 
 extern const LockOps lock_session_ops, lock_lease_ops;

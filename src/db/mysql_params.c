@@ -46,8 +46,8 @@ choose_socket(Arena *arena, const DbUrl *url)
     return NULL;
 }
 
-/* The words of MySQL's ssl-mode, of libpq's sslmode, of Go's tls, and of Prisma's sslaccept. A CA alone means that it is
- * to be used, as in MySQL's own clients. */
+/* The words of MySQL's ssl-mode, of libpq's sslmode, of Go's tls, and of Prisma's sslaccept. A CA
+ * alone means that it is to be used, as in MySQL's own clients. */
 static bool
 read_tls_mode(const DbUrl *url, const char *ca, MysqlTls *ret, Error *err)
 {

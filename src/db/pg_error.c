@@ -88,7 +88,31 @@ pg_result_error(const Db *db, const PGresult *result, Str sql, Error *err)
         error_hint(err, "%s", hint);
 }
 
-/* libpq gives no SQLSTATE for a failed connection: its words decide. */
+/* libpq keeps no SQLSTATE of a failed connection, but with PQERRORS_VERBOSE what the server said
+ * begins "FATAL:  28P01: ...", in whatever language. The last one counts: several hosts, or TLS and
+ * then none, leave a line each. *ret_message is where the words begin. */
+static bool
+find_sqlstate(Str text, char ret_state[6], size_t *ret_message)
+{
+    bool found = false;
+    for (size_t i = 0; i + 10 <= text.n; i++) {
+        if (!str_starts(str_sub(text, i, text.n), STR(":  ")) ||
+            !str_eq(str_sub(text, i + 8, i + 10), STR(": ")))
+            continue;
+        bool is_state = true;
+        for (size_t k = i + 3; k < i + 8; k++)
+            is_state = is_state && ((text.p[k] >= '0' && text.p[k] <= '9') ||
+                                    (text.p[k] >= 'A' && text.p[k] <= 'Z'));
+        if (!is_state)
+            continue;
+        memcpy(ret_state, text.p + i + 3, 5);
+        *ret_message = i + 10;
+        found = true;
+    }
+    return found;
+}
+
+/* What libpq itself says has no SQLSTATE, and poolers give a general one: the words decide. */
 static ErrorClass
 connect_class(const char *text)
 {
@@ -140,12 +164,12 @@ connect_class(const char *text)
     return ERROR_CLASS_OTHER;
 }
 
-/* One line that tells: what the server said behind "FATAL:", else libpq's last reason, without its
+/* One line that tells: libpq's last reason, without its
  * questions ("Is the server running ...?") and without the address, which the URL shows. */
 static Str
-telling_part(const char *text)
+telling_part(Str text)
 {
-    Str rest = str_trim(str_of(text)), part = STR_ABSENT;
+    Str rest = str_trim(text), part = STR_ABSENT;
     while (rest.n) {
         size_t end = str_find(rest, '\n');
         Str line = str_sub(rest, 0, end);
@@ -154,9 +178,6 @@ telling_part(const char *text)
             part = line;
         rest = str_sub(rest, end + 1, rest.n);
     }
-    size_t fatal = str_find_str(part, STR("FATAL:"));
-    if (fatal < part.n)
-        return str_trim(str_sub(part, fatal + 6, part.n));
     size_t failed = str_find_str(part, STR(" failed: "));
     if (str_starts(part, STR("connection to server")) && failed < part.n)
         part = str_sub(part, failed + 9, part.n);
@@ -167,13 +188,24 @@ void
 pg_connect_error(const Db *db, Error *err)
 {
     const char *text = PQerrorMessage(pg_of(db)->conn);
-    ErrorClass cls = connect_class(text);
-    Str part = telling_part(text);
+    char state[6] = "";
+    size_t from;
+    ErrorClass cls = ERROR_CLASS_OTHER;
+    Str part = telling_part(str_of(text));
+    if (find_sqlstate(str_of(text), state, &from)) {
+        part = str_sub(str_of(text), from, from + str_find(str_of(text + from), '\n'));
+        cls = class_of(state, text);
+        if (cls == ERROR_CLASS_PRIVILEGE) /* of connecting to this database */
+            cls = ERROR_CLASS_LOGIN;
+    }
+    if (cls == ERROR_CLASS_OTHER)
+        cls = connect_class(text);
     /* libpq looks at the options before it connects anywhere. */
     bool option = str_starts(part, STR("invalid ")) && cls == ERROR_CLASS_OTHER;
     error_set(err, option ? ERROR_USAGE : ERROR_UNREACHABLE, "%s: " STR_FMT, db->url.display,
               STR_ARG(part));
     err->cls = cls;
+    memcpy(err->sqlstate, state, sizeof state);
     if (cls == ERROR_CLASS_LOGIN && strstr(text, "does not support SSL"))
         error_hint(err,
                    "The URL demands TLS (sslmode), and the server has none: turn it on there.");

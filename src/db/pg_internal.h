@@ -10,7 +10,7 @@ typedef struct Pg {
     PGconn *conn;
     bool broken;
     int64_t deadline_ms; /* of connecting */
-    char *search_path; /* from the URL, quoted; NULL = none */
+    char *search_path;   /* from the URL, quoted; NULL = none */
 } Pg;
 
 static inline Pg *

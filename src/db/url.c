@@ -255,6 +255,12 @@ given(Arena *arena, Str part)
     return part.n ? str_dup(arena, part) : NULL;
 }
 
+static Secret
+given_secret(Arena *arena, Str part)
+{
+    return secret_make(arena, part.n ? part : STR_ABSENT);
+}
+
 /* Options that stand for parts of the URL itself. */
 static bool
 take_part(Arena *arena, DbUrl *url, Str key, Str value, bool *ret_taken, Error *err)
@@ -267,7 +273,7 @@ take_part(Arena *arena, DbUrl *url, Str key, Str value, bool *ret_taken, Error *
     } else if (str_eq(key, STR("user"))) {
         url->user = given(arena, value);
     } else if (str_eq(key, STR("password"))) {
-        url->password = secret_make(arena, value);
+        url->password = given_secret(arena, value);
     } else if (str_eq(key, STR("dbname")) || str_eq(key, STR("database"))) {
         url->database = given(arena, value);
     } else if (str_eq(key, STR("port"))) {
@@ -397,7 +403,7 @@ parse_user(Arena *arena, DbUrl *url, Str user, Error *err)
         Str raw = str_sub(user, colon + 1, user.n);
         if (!decode(arena, raw, &decoded, err))
             return false;
-        url->password = secret_make(arena, decoded);
+        url->password = given_secret(arena, decoded);
         secret_mask_also(raw);
     }
     if (!decode(arena, str_sub(user, 0, colon), &decoded, err))
@@ -649,7 +655,7 @@ dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err)
 {
     DbUrl url = {.engine = parts->engine,
                  .user = given(arena, parts->user),
-                 .password = secret_make(arena, parts->password),
+                 .password = given_secret(arena, parts->password),
                  .database = given(arena, parts->database)};
     if (parts->engine == DB_SQLITE && !url.database)
         return error_set(err, ERROR_USAGE, "the SQLite database has no name");

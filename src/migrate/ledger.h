@@ -72,8 +72,8 @@ bool ledger_read(Arena *arena, Db *db, Ledger *ledger, Error *err) MUST_CHECK;
 bool ledger_create(Arena *arena, Db *db, Ledger *ledger, Error *err) MUST_CHECK;
 
 /* SQL text, statements separated by ";\n" (which no value in it holds), to run in the migration's
- * transaction after its body. `fence` is lock_fence_expr: the text makes the transaction fail (NOT
- * NULL violation on the own row) when it is false. */
+ * transaction after its body. `fence` is the run's (Q_RUN_FENCE): the text makes the transaction
+ * fail (NOT NULL violation on the own row) when it is false. */
 /* `duration_ms` LEDGER_SINCE_BEGIN: the server counts, from the beginning of the transaction. */
 enum { LEDGER_SINCE_BEGIN = -2 };
 Str ledger_sql_applied(Arena *arena,

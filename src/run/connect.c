@@ -36,11 +36,14 @@ run_connect_finish(
         }
         if (err->cls == ERROR_CLASS_NO_DATABASE)
             return no_database_hint(err);
+        /* The last attempt is made when the time is up, not before. */
+        int64_t left = deadline - clock_ms();
         int64_t delay = clock_backoff_ms(tries, RETRY_MIN_MS, RETRY_MAX_MS);
-        if (err->cls != ERROR_CLASS_CONNECTION || clock_ms() + delay > deadline) {
+        delay = delay > left ? left : delay;
+        if (err->cls != ERROR_CLASS_CONNECTION || left <= 0) {
             if (err->cls == ERROR_CLASS_CONNECTION && options->wait_ms > 0 && tries > 0)
-                error_detail(err, "waited %lld s for it (--wait)",
-                             (long long)((clock_ms() - began) / 1000));
+                error_detail(err, "waited %lld ms for it (--wait)",
+                             (long long)(clock_ms() - began));
             return false;
         }
         if (!told || clock_ms() - told >= TELL_EVERY_MS) {

@@ -163,8 +163,9 @@ class PostgresDatabase(Database):
                     return cursor.fetchall() if cursor.description else []
             except psycopg2.Error:
                 # The test restarted the server or ended every session.
-                if not again or not self._connection.closed:
+                if not again:
                     raise
+                self._connection.close()
         return []
 
     def script(self, sql):

@@ -7,8 +7,9 @@
 -- name: lock_session_try
 select coalesce(get_lock(:'name', 0), 0)
 
--- Whose it is: session, ours, silence in ms (its own questions are short: one that waits for long is as
--- silent as none), words for people. No row: nobody's. Without the PROCESS privilege other users' sessions are hidden.
+-- Whose it is: session, ours, silence in ms (its own questions are short: one that waits for long is
+-- as silent as none), words for people. No row: nobody's. Without the PROCESS privilege other users'
+-- sessions are hidden.
 -- name: lock_session_look
 select holder.id, holder.id = connection_id(),
        case when p.id is null then -1 else p.time * 1000 end,
@@ -45,6 +46,10 @@ create table if not exists :"lease" (
     heartbeat_at datetime(6) not null
 )
 
+-- name: lock_lease_exists
+select 1 from information_schema.tables
+where table_schema = :'schema' and table_name = 'lockstep_lease'
+
 -- name: lock_lease_add
 insert ignore into :"lease" (name, run_id, host, fence, heartbeat_at)
 values ('lockstep', '', null, 0, utc_timestamp(6))
@@ -64,6 +69,12 @@ update :"lease" set heartbeat_at = utc_timestamp(6) where name = 'lockstep' and 
 
 -- name: lock_lease_free
 update :"lease" set run_id = '' where name = 'lockstep' and run_id = :'run_id'
+
+-- From a holder that is lost still; one that gave a sign of life meanwhile keeps it.
+-- name: lock_lease_evict
+update :"lease" set run_id = ''
+where name = 'lockstep' and run_id = :'run_id'
+  and heartbeat_at < timestampadd(microsecond, -1000 * :lease_ms, utc_timestamp(6))
 
 -- name: lock_foreign_try
 select coalesce(get_lock(:'name', 0), 0)

@@ -22,16 +22,19 @@ select case when b.pid = 0 then 'a prepared transaction (see pg_prepared_xacts)'
             || coalesce(' (' || nullif(concat_ws(', ', nullif(a.application_name, ''), a.usename,
                     a.state || coalesce(' since ' || date_trunc('second', now() - a.xact_start), ''),
                     nullif(a.backend_type, 'client backend')), '') || ')', '')
-            || coalesce(': ' || left(regexp_replace(nullif(a.query, ''), '\s+', ' ', 'g'), 80), '')
+            || coalesce(': ' || left(regexp_replace(nullif(nullif(a.query, ''),
+                    '<insufficient privilege>'), '\s+', ' ', 'g'), 80), '')
        end
-from unnest(pg_blocking_pids(:session)) b (pid)
+from (select distinct pid from unnest(pg_blocking_pids(:session)) u (pid)) b
 left join pg_stat_activity a on a.pid = b.pid
 
+-- Who waits is read from pg_locks: wait events of other roles are hidden, and the service may well
+-- have another role than its migrations. Autovacuum has none; that it waits hurts nobody.
 -- name: pg_victims
 select coalesce(max(extract(epoch from clock_timestamp() - w.since) * 1000), 0)::bigint, count(*)
 from (select a.pid, min(l.waitstart) as since
-      from pg_stat_activity a join pg_locks l on l.pid = a.pid and not l.granted
-      where a.wait_event_type = 'Lock' and a.application_name not like 'lockstep%'
+      from pg_locks l join pg_stat_activity a on a.pid = l.pid
+      where not l.granted and a.usesysid is not null and a.application_name not like 'lockstep%'
         and :session = any (pg_blocking_pids(a.pid))
       group by a.pid) w
 
@@ -40,8 +43,8 @@ from (select a.pid, min(l.waitstart) as since
 select coalesce(max(extract(epoch from clock_timestamp() - a.query_start) * 1000), 0)::bigint,
        count(*)
 from pg_stat_activity a
-where a.wait_event_type = 'Lock' and a.application_name not like 'lockstep%'
-  and :session = any (pg_blocking_pids(a.pid))
+where a.pid in (select pid from pg_locks where not granted) and a.usesysid is not null
+  and a.application_name not like 'lockstep%' and :session = any (pg_blocking_pids(a.pid))
 
 -- name: pg_reset
 reset session authorization;

@@ -2,12 +2,18 @@
 -- The session lock: an advisory lock of the leader's control connection, tried without waiting. A
 -- leader's connections carry application_name "lockstep:<run id>", so that a successor finds them.
 
+-- With it the session gets its name, and a client that is gone without a word is noticed.
 -- name: lock_session_try
-select case when got then set_config('application_name', :'application', false) is not null
+select case when got then (set_config('application_name', :'application', false)
+                           || set_config('tcp_keepalives_idle', '5', false)
+                           || set_config('tcp_keepalives_interval', '2', false)
+                           || set_config('tcp_keepalives_count', '3', false)) is not null
             else false end::int
 from (select pg_try_advisory_lock(:key) as got) t
 
--- Whose it is: session, ours, silence in ms (-1: hidden from this role), words for people, run id. The key's halves stand in classid and objid.
+-- Whose it is: session, ours, silence in ms (-1: hidden from this role), words for people, run id.
+-- The key's halves stand in classid and objid. Followers that poll hold it shared for a moment: that
+-- is nobody's.
 -- name: lock_session_look
 select l.pid, (l.pid = pg_backend_pid())::int,
        case when a.state_change is null then -1
@@ -15,7 +21,7 @@ select l.pid, (l.pid = pg_backend_pid())::int,
        concat_ws(', ', 'pid ' || l.pid, a.usename, host(a.client_addr), nullif(a.application_name, '')),
        substring(a.application_name from '^lockstep:(.*)$')
 from pg_locks l left join pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.mode = 'ExclusiveLock'
   and l.database = (select oid from pg_database where datname = current_database())
   and l.classid = (:key >> 32)::bigint::oid and l.objid = (:key & 4294967295)::bigint::oid
 
@@ -55,6 +61,9 @@ create table if not exists :"lease" (
     heartbeat_at timestamptz not null
 )
 
+-- name: lock_lease_exists
+select 1 from pg_tables where schemaname = :'schema' and tablename = 'lockstep_lease'
+
 -- name: lock_lease_add
 insert into :"lease" (name, run_id, host, fence, heartbeat_at)
 values ('lockstep', '', null, 0, now()) on conflict (name) do nothing
@@ -72,6 +81,12 @@ update :"lease" set heartbeat_at = now() where name = 'lockstep' and run_id = :'
 
 -- name: lock_lease_free
 update :"lease" set run_id = '' where name = 'lockstep' and run_id = :'run_id'
+
+-- From a holder that is lost still; one that gave a sign of life meanwhile keeps it.
+-- name: lock_lease_evict
+update :"lease" set run_id = ''
+where name = 'lockstep' and run_id = :'run_id'
+  and heartbeat_at < now() - :lease_ms * interval '1 millisecond'
 
 -- name: lock_foreign_try
 select pg_try_advisory_lock(:key)::int

@@ -29,3 +29,9 @@ update :"lease" set heartbeat_at = julianday('now') where name = 'lockstep' and 
 
 -- name: lock_lease_free
 update :"lease" set run_id = '' where name = 'lockstep' and run_id = :'run_id'
+
+-- From a holder that is lost still; one that gave a sign of life meanwhile keeps it.
+-- name: lock_lease_evict
+update :"lease" set run_id = ''
+where name = 'lockstep' and run_id = :'run_id'
+  and heartbeat_at < julianday('now') - :lease_ms / 86400000.0
