@@ -112,11 +112,10 @@ lease_release(Lock *lock, const char *outcome, const char *error)
 bool
 lock_lease_evict(Lock *lock, const LockView *view, Error *err)
 {
-    return !view->run_id ||
-           db_do(lock->db, Q_LOCK_LEASE_EVICT,
-                 DB_ARGS(LEASE(lock), ARG_TEXT("run_id", str_of(view->run_id)),
-                         ARG_INT("lease_ms", lock->spec.lease_ms)),
-                 err);
+    return !view->run_id || db_do(lock->db, Q_LOCK_LEASE_EVICT,
+                                  DB_ARGS(LEASE(lock), ARG_TEXT("run_id", str_of(view->run_id)),
+                                          ARG_INT("lease_ms", lock->spec.lease_ms)),
+                                  err);
 }
 
 const LockOps lock_lease_ops = {

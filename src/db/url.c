@@ -269,6 +269,8 @@ take_part(Arena *arena, DbUrl *url, Str key, Str value, bool *ret_taken, Error *
     if (url->engine == DB_SQLITE)
         return true;
     if (str_eq(key, STR("host"))) {
+        if (url->engine != DB_POSTGRES && str_find(value, ',') < value.n)
+            return bad(err, "names several hosts; name one");
         url->host = given(arena, value);
     } else if (str_eq(key, STR("user"))) {
         url->user = given(arena, value);
@@ -358,7 +360,9 @@ parse_host(Arena *arena, Str text, Str *ret_host, int *ret_port, Error *err)
         port = colon < text.n ? str_sub(text, colon + 1, text.n) : STR_ABSENT;
     }
     *ret_port = 0;
-    return decode(arena, host, ret_host, err) && (!port.n || parse_port(port, ret_port, err));
+    if (!decode(arena, host, ret_host, err) || (port.n && !parse_port(port, ret_port, err)))
+        return false;
+    return str_find(*ret_host, ',') == ret_host->n || bad(err, "has a comma in a host");
 }
 
 /* libpq tries several hosts in turn; each may have a port of its own. */
@@ -366,30 +370,29 @@ static bool
 parse_hosts(Arena *arena, DbUrl *url, Str text, Error *err)
 {
     StrBuf hosts = strbuf_new(arena, URL_MAX), ports = strbuf_new(arena, 8 * URL_MAX);
-    int first_port = 0;
-    bool same = true;
-    if (str_find(text, ',') < text.n && url->engine != DB_POSTGRES)
-        return bad(err, "names several hosts; name one");
-    for (size_t i = 0;; i++) {
+    bool any_port = false;
+    if (str_find(text, ',') == text.n) {
+        Str host;
+        if (!parse_host(arena, text, &host, &url->port, err))
+            return false;
+        url->host = given(arena, host);
+        return true;
+    }
+    for (bool first = true;; first = false) {
         size_t comma = str_find(text, ',');
         Str host;
         int port = 0;
         if (!parse_host(arena, str_sub(text, 0, comma), &host, &port, err))
             return false;
-        strbuf_printf(&hosts, "%s" STR_FMT, i ? "," : "", STR_ARG(host));
-        strbuf_printf(&ports, i ? ",%d" : "%d", port ? port : 5432);
-        if (i == 0)
-            first_port = port;
-        same = same && port == first_port;
+        strbuf_printf(&hosts, "%s" STR_FMT, first ? "" : ",", STR_ARG(host));
+        strbuf_printf(&ports, first ? "%d" : ",%d", port ? port : 5432);
+        any_port = any_port || port;
         if (comma == text.n)
             break;
         text = str_sub(text, comma + 1, text.n);
     }
-    if (hosts.n)
-        url->host = str_dup(arena, strbuf_str(&hosts));
-    if (same)
-        url->port = first_port;
-    else
+    url->host = str_dup(arena, strbuf_str(&hosts));
+    if (any_port)
         push_param(arena, url, STR("port"), strbuf_str(&ports));
     return true;
 }
@@ -524,9 +527,22 @@ is_socket(const char *host)
     return host && host[0] == '/';
 }
 
-/* The hosts as a URL has them: IPv6 in brackets, and what is not a host's character encoded. */
+/* The one port of several hosts goes to libpq as it stands: behind the last host it would be only
+ * that one's. */
 static void
-add_hosts(Arena *arena, StrBuf *out, const char *hosts)
+settle_port(Arena *arena, DbUrl *url)
+{
+    if (!url->port || !url->host || url->engine != DB_POSTGRES || is_socket(url->host) ||
+        !strchr(url->host, ','))
+        return;
+    push_param(arena, url, STR("port"), str_of(str_printf(arena, "%d", url->port)));
+    url->port = 0;
+}
+
+/* The hosts as a URL has them: IPv6 in brackets, what is not a host's character encoded, the port
+ * (0 = none) behind each. */
+static void
+add_hosts(Arena *arena, StrBuf *out, const char *hosts, int port)
 {
     Str rest = str_of(hosts);
     for (bool first = true;; first = false) {
@@ -543,6 +559,8 @@ add_hosts(Arena *arena, StrBuf *out, const char *hosts)
             left = str_sub(left, colon + 1, left.n);
         }
         strbuf_puts(out, ipv6 ? "]" : "");
+        if (port)
+            strbuf_printf(out, ":%d", port);
         if (comma == rest.n)
             return;
         rest = str_sub(rest, comma + 1, rest.n);
@@ -561,7 +579,7 @@ set_display(Arena *arena, DbUrl *url)
     if (url->user)
         strbuf_printf(&out, "%s@", url->user);
     if (!is_socket(url->host)) {
-        add_hosts(arena, &out, url->host ? url->host : "localhost");
+        add_hosts(arena, &out, url->host ? url->host : "localhost", 0);
         if (url->port)
             strbuf_printf(&out, ":%d", url->port);
     }
@@ -569,6 +587,13 @@ set_display(Arena *arena, DbUrl *url)
     if (is_socket(url->host))
         strbuf_printf(&out, "?host=%s", url->host);
     url->display = str_dup(arena, strbuf_str(&out));
+}
+
+static bool
+check_hosts(const DbUrl *url, Error *err)
+{
+    bool several = url->host && strchr(url->host, ',');
+    return !several || url->engine == DB_POSTGRES || bad(err, "names several hosts; name one");
 }
 
 static bool
@@ -629,8 +654,9 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
     bool ok = url.engine == DB_SQLITE
                   ? parse_path(arena, &url, rest, str_eq_nocase(scheme, STR("file")), err)
                   : parse_server(arena, &url, rest, err);
-    if (!ok || !parse_query(arena, &url, query, err))
+    if (!ok || !parse_query(arena, &url, query, err) || !check_hosts(&url, err))
         return false;
+    settle_port(arena, &url);
     set_display(arena, &url);
     *ret = url;
     return true;
@@ -665,8 +691,10 @@ dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err)
     if (!set_host(arena, &url, parts->host, err) ||
         (parts->port.n && !parse_port(parts->port, &url.port, err)))
         return false;
-    if (parts->params.p && !parse_query(arena, &url, parts->params, err))
+    if ((parts->params.p && !parse_query(arena, &url, parts->params, err)) ||
+        !check_hosts(&url, err))
         return false;
+    settle_port(arena, &url);
     set_display(arena, &url);
     *ret = url;
     return true;
@@ -690,9 +718,10 @@ dburl_reveal(Arena *arena, const DbUrl *url)
         }
         if (url->user || secret_is_set(url->password))
             strbuf_addc(&out, '@');
-        if (url->host && !is_socket(url->host))
-            add_hosts(arena, &out, url->host);
-        if (url->port)
+        bool hosts = url->host && !is_socket(url->host);
+        if (hosts)
+            add_hosts(arena, &out, url->host, url->port);
+        if (url->port && !hosts)
             strbuf_printf(&out, ":%d", url->port);
         strbuf_addc(&out, '/');
         if (url->database)

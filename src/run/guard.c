@@ -22,7 +22,9 @@ beat(Guard *g, Error *err)
     FAULT_POINT("heartbeat");
     if (!lock_beat(g->lock, g->progress, err))
         return false;
-    if (g->record->kept && db_has_query(g->control, Q_RUN_STEP) &&
+    /* Not while the bookkeeping runs: its transaction holds our row of lockstep_runs, and it goes
+     * on only when this tick returns. */
+    if (g->record->kept && g->statement_runs && db_has_query(g->control, Q_RUN_STEP) &&
         !record_beat(g->control, g->record, err))
         return false;
     g->next_beat_ms = clock_ms() + g->beat_every_ms;

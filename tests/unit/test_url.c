@@ -120,7 +120,6 @@ test_servers(void **state)
         {"postgres://u:@h/d", DB_POSTGRES, "u", NULL, "h", 0, "d", "postgresql://u@h/d"},
         {"postgres://:hunter2@h/d", DB_POSTGRES, NULL, "hunter2", "h", 0, "d", "postgresql://h/d"},
         {"postgres://a,b/d", DB_POSTGRES, NULL, NULL, "a,b", 0, "d", "postgresql://a,b/d"},
-        {"postgres://a:7,b:7/d", DB_POSTGRES, NULL, NULL, "a,b", 7, "d", "postgresql://a,b:7/d"},
         {"mysql://root:hunter2@127.0.0.1:3306/shop", DB_MYSQL, "root", "hunter2", "127.0.0.1", 3306,
          "shop", "mysql://root@127.0.0.1:3306/shop"},
         {"mysql2://h/d", DB_MYSQL, NULL, NULL, "h", 0, "d", "mysql://h/d"},
@@ -154,6 +153,12 @@ test_several_hosts(void **state)
     same(url.display, "postgresql://u@a,[::2],c/d");
     url = parse(*state, "postgresql://a,b/d?port=1,2&target_session_attrs=read-write");
     same(dburl_param(&url, "port"), "1,2");
+    url = parse(*state, "postgres://a:7,b:7");
+    same(dburl_param(&url, "port"), "7,7");
+    same(url.display, "postgresql://a,b/");
+    url = parse(*state, "postgres://a,b/d?port=7");
+    same(dburl_param(&url, "port"), "7");
+    assert_int_equal(url.port, 0);
     refuse(*state, "mysql://a,b/d", "several hosts");
     refuse(*state, "postgresql://a:1,b:x/d", "port");
 }
