@@ -309,6 +309,9 @@ drain(Db *db)
             AUTO_RESULT result = PQgetResult(pg->conn);
             if (!result)
                 break;
+            ExecStatusType status = PQresultStatus(result);
+            /* A COPY that had just begun would be told for ever. */
+            pg->broken = status == PGRES_COPY_IN || status == PGRES_COPY_OUT;
             continue;
         }
         WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), POLLIN, deadline, &ignored);
