@@ -80,10 +80,10 @@ cli_confirm(Cli *cli, const char *question, bool *ret_yes, bool *ret_asked, Erro
 
 bool cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err) MUST_CHECK;
 /* The directory of migrations is looked for, once; false in *ret_found: nothing to migrate here. */
-/* *ret_scanned: the scan, where one had to be made to find the directory. */
+/* *ret_looked: the look, where one had to be taken to find the directory. */
 bool cli_find_source(Cli *cli,
                      SourceOptions *ret,
-                     const Source **ret_scanned,
+                     const Source **ret_looked,
                      bool *ret_found,
                      Error *err) MUST_CHECK;
 /* Both, and all settings of a run. From here on signals arrive through the Wait. */

@@ -111,7 +111,7 @@ add_placeholders(Cli *cli, const DbUrl *url, SourceOptions *source)
 
 bool
 cli_find_source(
-    Cli *cli, SourceOptions *ret, const Source **ret_scanned, bool *ret_found, Error *err)
+    Cli *cli, SourceOptions *ret, const Source **ret_looked, bool *ret_found, Error *err)
 {
     bool off = is_text(&cli->settings, SET_TOOL, "none");
     SourceOptions source = {.dir = setting_text(&cli->settings, SET_DIR),
@@ -120,12 +120,12 @@ cli_find_source(
                             .env_ctx = cli};
     bool found = !off && source.dir != NULL;
     if (!off && source.dir == NULL) {
-        Source *scanned = arena_make(cli->arena, Source);
-        if (!source_scan(cli->arena, &source, scanned, err))
+        Source *looked = arena_make(cli->arena, Source);
+        if (!source_look(cli->arena, &source, looked, err))
             return false;
-        found = scanned->dir != NULL;
-        source.dir = scanned->dir;
-        *ret_scanned = scanned;
+        found = looked->dir != NULL;
+        source.dir = looked->dir;
+        *ret_looked = looked;
     }
     *ret = source;
     *ret_found = found;
@@ -225,7 +225,7 @@ cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
     DbUrl *url = arena_make(cli->arena, DbUrl);
     char *from;
     bool found;
-    if (!cli_find_source(cli, &o.source, &o.scanned, &found, err) || !cli_url(cli, url, &from, err))
+    if (!cli_find_source(cli, &o.source, &o.looked, &found, err) || !cli_url(cli, url, &from, err))
         return false;
     if (from == NULL && found && !cli->said.command->looks)
         log_info("database.default", "no database was named: using %s in the current directory",

@@ -20,8 +20,8 @@ detect(Cli *cli, Detected *ret, Error *err)
 {
     Detected d = {0};
     SourceOptions source;
-    const Source *scanned;
-    if (!cli_find_source(cli, &source, &scanned, &d.found, err) ||
+    const Source *looked;
+    if (!cli_find_source(cli, &source, &looked, &d.found, err) ||
         !cli_url(cli, &d.url, &d.from, err))
         return false;
     if (d.found && !source_scan(cli->arena, &source, &d.source, err))

@@ -11,11 +11,11 @@ static bool
 choose_dir(Cli *cli, SourceOptions *source, Error *err)
 {
     bool found;
-    const Source *scanned;
+    const Source *looked;
     const char *dir = setting_text(&cli->settings, SET_DIR);
     if (dir && fs_kind(dir) == FS_ABSENT && !fs_make_dirs(dir, err))
         return false;
-    if (!cli_find_source(cli, source, &scanned, &found, err))
+    if (!cli_find_source(cli, source, &looked, &found, err))
         return false;
     if (source->dir == NULL)
         source->dir = source_default_dirs[0];

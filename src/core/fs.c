@@ -97,17 +97,23 @@ by_name(const void *a, const void *b)
     return strcmp(((const FsEntry *)a)->name, ((const FsEntry *)b)->name);
 }
 
+/* Only a link matters before the stat; FS_ABSENT: the file system does not tell. */
+static FsKind
+kind_of_dirent(const struct dirent *e)
+{
+    return e->d_type == DT_LNK ? FS_LINK : e->d_type == DT_UNKNOWN ? FS_ABSENT : FS_OTHER;
+}
+
 static void
-look_at(int dirfd_, FsEntry *entry, unsigned char d_type)
+look_at(int dirfd_, FsEntry *entry)
 {
     struct stat st;
-    entry->kind = d_type == DT_LNK ? FS_LINK : FS_ABSENT;
-    if (d_type == DT_UNKNOWN && fstatat(dirfd_, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        entry->kind = kind_of(st.st_mode);
+    if (entry->kind == FS_ABSENT) {
+        bool there = fstatat(dirfd_, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        entry->kind = there ? kind_of(st.st_mode) : FS_OTHER;
+    }
     if (fstatat(dirfd_, entry->name, &st, 0) != 0) {
         entry->target_kind = FS_ABSENT;
-        if (entry->kind == FS_ABSENT)
-            entry->kind = FS_OTHER;
         return;
     }
     entry->target_kind = kind_of(st.st_mode);
@@ -137,11 +143,13 @@ fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
             return error_set(err, ERROR_USAGE, "the directory '%s' holds more than %d files", dir,
                              ENTRIES_MAX);
         FsEntry *entry = vec_push(arena, &list);
-        *entry = (FsEntry){.name = str_dup(arena, str_of(e->d_name))};
-        look_at(dirfd(d), entry, e->d_type);
+        *entry = (FsEntry){.name = str_dup(arena, str_of(e->d_name)), .kind = kind_of_dirent(e)};
     }
     if (list.n)
         qsort(list.p, list.n, sizeof *list.p, by_name);
+    /* Names of one age are neighbours in the kernel's caches too: quicker than in hash order. */
+    for (size_t i = 0; i < list.n; i++)
+        look_at(dirfd(d), &list.p[i]);
     *ret = list;
     return true;
 }

@@ -4,7 +4,7 @@
 
 #include "core/str.h"
 
-typedef enum HashKind { HASH_SHA1, HASH_SHA256, HASH_SHA384 } HashKind;
+typedef enum HashKind { HASH_SHA256, HASH_SHA384 } HashKind;
 char *hash_hex(Arena *arena, HashKind kind, Str data);
 /* SHA-256 hex of the text with CRLF and lone CR read as LF: the checksum of lockstep_migrations. */
 char *hash_text_hex(Arena *arena, Str text);

@@ -208,6 +208,13 @@ db_digest_expr(const Db *db, Arena *arena, const char *const *columns)
 }
 
 bool
+db_pause(Db *db, int64_t ms, Error *err)
+{
+    return db->driver->pause ? db->driver->pause(db, ms, err)
+                             : wait_sleep(db->options.wait, ms, err);
+}
+
+bool
 db_cancel_session(Db *db, int64_t session_id, Error *err)
 {
     assert(db->driver->cancel_session);

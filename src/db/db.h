@@ -149,6 +149,10 @@ Str db_quote_literal(const Db *db, Arena *arena, Str value);
 /* An SQL expression: one order-independent number over all rows of the columns (fast path). */
 Str db_digest_expr(const Db *db, Arena *arena, const char *const *columns);
 
+/* Sleeps for `ms`, or until the server sends something unasked: a notification that this session
+ * listens for, or the end of the connection, which the next query tells. */
+bool db_pause(Db *db, int64_t ms, Error *err) MUST_CHECK;
+
 /* ---- sessions of others (DB_CAP_SERVER) ---- */
 bool db_cancel_session(Db *db, int64_t session_id, Error *err) MUST_CHECK; /* its statement */
 bool db_end_session(Db *db, int64_t session_id, Error *err) MUST_CHECK;

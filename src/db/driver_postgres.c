@@ -155,6 +155,7 @@ start_connecting(Db *db, const char *database, Error *err)
     Pg *pg = arena_make(db->arena, Pg);
     const char *sslmode;
     db->native = pg;
+    pg->polling = PGRES_POLLING_WRITING;
     if (!check_encoding(&db->url, err) || !read_sslmode(&db->url, &sslmode, err) ||
         !read_connect_timeout(db, err))
         return false;
@@ -174,10 +175,36 @@ start_connecting(Db *db, const char *database, Error *err)
     return true;
 }
 
+/* PQconnectPoll may be called only when the socket is ready for what the last call asked for; after
+ * the start that is: for writing. */
+static WaitResult
+connect_step(Db *db, int64_t deadline_ms, Error *err)
+{
+    Pg *pg = pg_of(db);
+    short events = pg->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), events, deadline_ms, err);
+    if (w == WAIT_READY)
+        pg->polling = PQconnectPoll(pg->conn);
+    return w;
+}
+
+static bool
+is_connecting(const Pg *pg)
+{
+    return pg->polling != PGRES_POLLING_OK && pg->polling != PGRES_POLLING_FAILED;
+}
+
+/* As far as it goes without waiting: the server makes its session while the caller does other
+ * things. What fails is told by the finish. */
 static bool
 pg_connect_start(Db *db, Error *err)
 {
-    return start_connecting(db, db->url.database, err);
+    Error later = ERROR_INIT;
+    if (!start_connecting(db, db->url.database, err))
+        return false;
+    while (is_connecting(pg_of(db)) && connect_step(db, clock_ms(), &later) == WAIT_READY)
+        continue;
+    return true;
 }
 
 /* search_path and schema of the URL, each name quoted. */
@@ -226,16 +253,13 @@ set_session(Db *db, Str first, Error *err)
     return !sql.n || db_exec(db, strbuf_str(&sql), err);
 }
 
-/* PQconnectPoll must be called only when the socket is ready; after the start that is: for writing.
- * From here on sending must not block either: a script of megabytes goes out through the Wait. */
+/* From here on sending must not block: a script of megabytes goes out through the Wait. */
 static bool
 finish_connecting(Db *db, Error *err)
 {
     Pg *pg = pg_of(db);
-    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-    while (status != PGRES_POLLING_OK) {
-        short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        WaitResult w = wait_fd(db->options.wait, PQsocket(pg->conn), events, pg->deadline_ms, err);
+    while (is_connecting(pg)) {
+        WaitResult w = connect_step(db, pg->deadline_ms, err);
         if (w == WAIT_STOPPED)
             return false;
         if (w == WAIT_DEADLINE) {
@@ -244,11 +268,10 @@ finish_connecting(Db *db, Error *err)
             err->cls = ERROR_CLASS_CONNECTION;
             return false;
         }
-        status = PQconnectPoll(pg->conn);
-        if (status == PGRES_POLLING_FAILED) {
-            pg_connect_error(db, err);
-            return false;
-        }
+    }
+    if (pg->polling == PGRES_POLLING_FAILED) {
+        pg_connect_error(db, err);
+        return false;
     }
     PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
     if (PQsetnonblocking(pg->conn, 1) != 0)
@@ -572,13 +595,26 @@ pg_quote_literal(const Db *db, Arena *arena, Str value)
 static Str
 pg_digest_expr(const Db *db, Arena *arena, const char *const *columns)
 {
-    /* Few functions: each costs a fresh session a look-up in its catalogs. */
+    /* Few functions, and none with many namesakes: each costs a fresh session a look-up in its
+     * catalogs. concat reads NULL as an empty text. */
     StrBuf list = strbuf_new(arena, 4096);
     (void)db;
     for (size_t i = 0; columns[i]; i++)
-        strbuf_printf(&list, "%scoalesce(%s::text, '')", i ? " || '/' || " : "", columns[i]);
-    return str_of(str_printf(arena, "count(*) || '.' || coalesce(sum(hashtext(%s)), 0)",
+        strbuf_printf(&list, "%s%s", i ? ", '/', " : "", columns[i]);
+    return str_of(str_printf(arena, "concat(count(*), '.', sum(hashtext(concat(%s))))",
                              strbuf_str(&list).p));
+}
+
+static bool
+pg_pause(Db *db, int64_t ms, Error *err)
+{
+    PGconn *conn = pg_of(db)->conn;
+    WaitResult w = wait_fd(db->options.wait, PQsocket(conn), POLLIN, clock_ms() + ms, err);
+    if (w == WAIT_READY)
+        (void)PQconsumeInput(conn); /* a connection that is gone: the next query says so */
+    for (PGnotify *n; (n = PQnotifies(conn));)
+        PQfreemem(n);
+    return w != WAIT_STOPPED;
 }
 
 /* ---- making the database ---- */
@@ -634,6 +670,7 @@ const DbDriver driver_postgres = {
     .quote_ident = pg_quote_ident,
     .quote_literal = pg_quote_literal,
     .digest_expr = pg_digest_expr,
+    .pause = pg_pause,
     .create_database = pg_create_database,
     .cancel_session = pg_cancel_session,
     .end_session = pg_end_session,

@@ -181,6 +181,13 @@ lock_is_free(Lock *lock, bool *ret_free, Error *err)
 }
 
 bool
+lock_pause(Lock *lock, int64_t ms, Error *err)
+{
+    return leading(lock)->pause ? leading(lock)->pause(lock, ms, err)
+                                : wait_sleep(lock->wait, ms, err);
+}
+
+bool
 lock_beat(Lock *lock, const char *progress, Error *err)
 {
     return !lock->ops->beat || lock->ops->beat(lock, progress, err);

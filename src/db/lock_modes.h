@@ -8,6 +8,7 @@
 typedef struct LockOps {
     bool (*attempt)(Lock *lock, bool *ret_got, Error *err);
     bool (*is_free)(Lock *lock, bool *ret_free, Error *err); /* may be NULL: look */
+    bool (*pause)(Lock *lock, int64_t ms, Error *err);       /* may be NULL: sleep */
     bool (*look)(Lock *lock, Arena *arena, LockView *ret, Error *err);
     bool (*beat)(Lock *lock, const char *progress, Error *err);          /* may be NULL */
     void (*release)(Lock *lock, const char *outcome, const char *error); /* may be NULL */
@@ -19,6 +20,7 @@ struct Lock {
     Wait *wait;
     LockSpec spec;
     const LockOps *ops;
+    bool listens;      /* session: this connection is told when a leader ends */
     char *name, *mark; /* MySQL: of the lock, of the applying connection */
     FileLock *file;
     /* The other means by which somebody leads: replicas of one service may come through a pooler

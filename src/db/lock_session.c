@@ -5,6 +5,9 @@
 #include "db/lock_modes.h"
 #include "core/banned.h"
 
+/* Between two polls of a session that is told anyway: for a leader that was killed. */
+enum { TOLD_PAUSE_MS = 500 };
+
 #define SESSION_ARGS(lock)                                                                         \
     DB_ARGS(                                                                                       \
         ARG_INT("key", LOCK_KEY), ARG_TEXT("name", str_of((lock)->name)),                          \
@@ -31,6 +34,18 @@ static bool
 session_is_free(Lock *lock, bool *ret_free, Error *err)
 {
     return ask_yes(lock, Q_LOCK_SESSION_FREE_NOW, ret_free, err);
+}
+
+/* The first call returns at once: what ended before this session listened is found by a poll. */
+static bool
+session_pause(Lock *lock, int64_t ms, Error *err)
+{
+    if (!db_has_query(lock->db, Q_LOCK_SESSION_LISTEN))
+        return wait_sleep(lock->wait, ms, err);
+    if (lock->listens)
+        return db_pause(lock->db, TOLD_PAUSE_MS, err);
+    lock->listens = true;
+    return db_do(lock->db, Q_LOCK_SESSION_LISTEN, NULL, err);
 }
 
 static int64_t
@@ -88,6 +103,7 @@ session_release(Lock *lock, const char *outcome, const char *error)
 
 const LockOps lock_session_ops = {.attempt = session_try,
                                   .is_free = session_is_free,
+                                  .pause = session_pause,
                                   .look = session_look,
                                   .beat = session_beat,
                                   .release = session_release};

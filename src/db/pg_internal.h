@@ -9,7 +9,8 @@
 typedef struct Pg {
     PGconn *conn;
     bool broken;
-    int64_t deadline_ms; /* of connecting */
+    PostgresPollingStatusType polling; /* of connecting */
+    int64_t deadline_ms;               /* of connecting */
     char *search_path;   /* from the URL, quoted; NULL = none */
 } Pg;
 

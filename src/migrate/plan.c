@@ -427,7 +427,7 @@ plan_allows(const Plan *plan,
             Error *err)
 {
     bool history = ledger->rows.n > 0;
-    if (source->dir && source->empty && history) {
+    if (source->dir && !source->files && history) {
         error_set(err, ERROR_USAGE,
                   "the directory '%s' is empty, but the database knows %zu applied migrations",
                   source->dir, ledger->rows.n);

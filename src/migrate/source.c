@@ -27,7 +27,6 @@ typedef struct Found {
     char *version, *name, *id;
     char *path, *rel; /* rel: within the directory */
     char *conf_path;
-    int64_t size, mtime_ns, conf_size, conf_mtime_ns;
 } Found;
 typedef VEC(Found) FoundList;
 
@@ -39,6 +38,9 @@ typedef struct Scan {
     FormatId format;
     const char *highest_id; /* that the format can hold; NULL = any */
     FoundList found;
+    size_t files;   /* of migrations, downs too */
+    Hasher *listed; /* all that was looked at */
+    bool look;      /* names are enough */
 } Scan;
 
 /* ---- single entries ---- */
@@ -80,6 +82,39 @@ check_file(const Scan *scan, const char *path, const FsEntry *entry, Error *err)
     error_set(err, ERROR_USAGE, "'%s' is named like a migration but is %s", path,
               entry->target_kind == FS_DIR ? "a directory" : "not a regular file");
     return error_hint(err, "Rename it, or move it out of the directory.");
+}
+
+/* What the next start compares: all that could be a migration or say something about one. Others
+ * are left out: one of them may be the database. */
+static void
+add_listed(const Scan *scan, const char *dir, const FsEntry *e)
+{
+    static const char *const suffixes[] = {".sql", ".conf", ".toml"};
+    Str name = str_of(e->name);
+    bool content = false;
+    for (size_t i = 0; i < COUNT_OF(suffixes) && e->target_kind == FS_FILE; i++)
+        content |= str_ends(name, str_of(suffixes[i]));
+    if (!content && e->target_kind != FS_DIR && !format_is_flyway_name(name))
+        return;
+    const char kinds[] = {(char)e->kind, (char)e->target_kind};
+    const int64_t stats[] = {e->size, e->mtime_ns};
+    hasher_add(scan->listed, (Str){name.p, name.n + 1});
+    hasher_add(scan->listed, (Str){kinds, sizeof(kinds)});
+    if (content)
+        hasher_add(scan->listed, (Str){(const char *)stats, sizeof(stats)});
+    if (e->kind == FS_LINK && !fs_is_inside(scan->dir, fs_join(scan->scratch, dir, e->name)))
+        hasher_add(scan->listed, STR("outside"));
+}
+
+static bool
+list_dir(const Scan *scan, const char *dir, FsList *ret, Error *err)
+{
+    if (!as_usage(fs_list(scan->scratch, dir, ret, err), err))
+        return false;
+    hasher_add(scan->listed, (Str){dir, strlen(dir) + 1});
+    for (size_t i = 0; i < ret->n; i++)
+        add_listed(scan, dir, &ret->p[i]);
+    return true;
 }
 
 static bool
@@ -168,7 +203,7 @@ holds_flyway_below(const Scan *scan, const char *dir, int depth)
 {
     FsList list = {0};
     Error ignored = ERROR_INIT;
-    if (depth > TREE_DEPTH_MAX || !fs_list(scan->scratch, dir, &list, &ignored))
+    if (depth > TREE_DEPTH_MAX || !list_dir(scan, dir, &list, &ignored))
         return false;
     for (size_t i = 0; i < list.n; i++) {
         const FsEntry *e = &list.p[i];
@@ -333,20 +368,13 @@ recognise(const Scan *scan, bool guess, FormatId *ret, bool *ret_holds, Error *e
 /* ---- collecting ---- */
 
 static bool
-add_found(Scan *scan,
-          const NameParts *parts,
-          const char *path,
-          const char *rel,
-          const FsEntry *entry,
-          Error *err)
+add_found(Scan *scan, const NameParts *parts, const char *path, const char *rel, Error *err)
 {
     const Format *format = format_row(scan->format);
     Found found = {.kind = parts->kind,
                    .path = str_dup(scan->arena, str_of(path)),
                    .rel = str_dup(scan->arena, str_of(rel)),
-                   .name = str_dup(scan->arena, parts->description),
-                   .size = entry->size,
-                   .mtime_ns = entry->mtime_ns};
+                   .name = str_dup(scan->arena, parts->description)};
     if (scan->format == FORMAT_FLYWAY || scan->format == FORMAT_SQLX) {
         for (char *p = found.name; *p; p++)
             *p = *p == '_' ? ' ' : *p;
@@ -363,6 +391,7 @@ add_found(Scan *scan,
         }
     }
     *vec_push(scan->scratch, &scan->found) = found;
+    scan->files++;
     return true;
 }
 
@@ -377,7 +406,7 @@ collect_flat(Scan *scan, Error *err)
         const char *path = fs_join(scan->scratch, scan->dir, e->name);
         if (parts.kind == NAME_BAD)
             return refuse_name(path, &parts, err);
-        if (!check_file(scan, path, e, err) || !add_found(scan, &parts, path, e->name, e, err))
+        if (!check_file(scan, path, e, err) || !add_found(scan, &parts, path, e->name, err))
             return false;
     }
     return true;
@@ -400,7 +429,7 @@ collect_tree(Scan *scan, const FsList *list, const char *sub, int depth, Error *
         if (is_dir && e->name[0] != '.') {
             FsList below = {0};
             if (!check_link(scan, path, e, err) ||
-                !as_usage(fs_list(scan->scratch, path, &below, err), err) ||
+                !list_dir(scan, path, &below, err) ||
                 !collect_tree(scan, &below, rel, depth + 1, err))
                 return false;
             continue;
@@ -411,14 +440,12 @@ collect_tree(Scan *scan, const FsList *list, const char *sub, int depth, Error *
             continue;
         if (parts.kind == NAME_BAD)
             return refuse_name(path, &parts, err);
-        if (!check_file(scan, path, e, err) || !add_found(scan, &parts, path, rel, e, err))
+        if (!check_file(scan, path, e, err) || !add_found(scan, &parts, path, rel, err))
             return false;
         const FsEntry *conf = find_entry(list, str_printf(scan->scratch, "%s.conf", e->name));
         if (conf) {
             Found *found = &scan->found.p[scan->found.n - 1];
             found->conf_path = str_printf(scan->arena, "%s.conf", path);
-            found->conf_size = conf->size;
-            found->conf_mtime_ns = conf->mtime_ns;
             if (!check_file(scan, found->conf_path, conf, err))
                 return false;
         }
@@ -452,13 +479,11 @@ collect_folder(Scan *scan, const FsEntry *folder, const FsList *list, Error *err
         const char *rel = fs_join(scan->scratch, folder->name, e->name);
         const char *file = fs_join(scan->scratch, scan->dir, rel);
         parts.kind = files[i].kind;
-        if (!check_file(scan, file, e, err) || !add_found(scan, &parts, file, rel, e, err))
+        if (!check_file(scan, file, e, err) || !add_found(scan, &parts, file, rel, err))
             return false;
         if (conf && parts.kind == NAME_UP) {
             Found *found = &scan->found.p[scan->found.n - 1];
             found->conf_path = fs_join(scan->arena, path, conf->name);
-            found->conf_size = conf->size;
-            found->conf_mtime_ns = conf->mtime_ns;
             if (!check_file(scan, found->conf_path, conf, err))
                 return false;
         }
@@ -476,7 +501,7 @@ collect_dirs(Scan *scan, Error *err)
             continue;
         if (e->target_kind == FS_DIR) {
             FsList list = {0};
-            if (!as_usage(fs_list(scan->scratch, path, &list, err), err))
+            if (!list_dir(scan, path, &list, err))
                 return false;
             if (!check_link(scan, path, e, err) || !collect_folder(scan, e, &list, err))
                 return false;
@@ -489,6 +514,16 @@ collect_dirs(Scan *scan, Error *err)
     return true;
 }
 
+/* Of a flat directory everything is listed, and names are all that a look needs. */
+static void
+count_flat(Scan *scan)
+{
+    for (size_t i = 0; i < scan->entries.n; i++) {
+        Str name = str_of(scan->entries.p[i].name);
+        scan->files += format_parse_name(scan->format, name).kind != NAME_IGNORED;
+    }
+}
+
 static bool
 collect(Scan *scan, Error *err)
 {
@@ -497,7 +532,10 @@ collect(Scan *scan, Error *err)
         scan->highest_id = format_version_id(scan->scratch, scan->format, highest);
     switch (format_row(scan->format)->layout) {
     case LAYOUT_FLAT:
-        return collect_flat(scan, err);
+        if (!scan->look)
+            return collect_flat(scan, err);
+        count_flat(scan);
+        return true;
     case LAYOUT_TREE:
         return collect_tree(scan, &scan->entries, "", 0, err);
     case LAYOUT_DIRS:
@@ -564,29 +602,9 @@ pair(const Scan *scan, const Found *group, size_t n, Migration *ret, Error *err)
                        .repeatable = main->kind == NAME_REPEATABLE,
                        .has_up = up != NULL,
                        .has_down = down != NULL};
-    if (up) {
-        ret->size = up->size;
-        ret->mtime_ns = up->mtime_ns;
-    }
-    if (down) {
+    if (down)
         ret->down_path = down->path;
-        ret->down_size = down->size;
-        ret->down_mtime_ns = down->mtime_ns;
-    }
     return true;
-}
-
-static char *
-stat_digest(const Scan *scan)
-{
-    Hasher *h = hasher_new(scan->scratch);
-    for (size_t i = 0; i < scan->found.n; i++) {
-        const Found *f = &scan->found.p[i];
-        hasher_add(h, (Str){f->rel, strlen(f->rel) + 1});
-        const int64_t stats[] = {f->size, f->mtime_ns, f->conf_size, f->conf_mtime_ns};
-        hasher_add(h, (Str){(const char *)stats, sizeof(stats)});
-    }
-    return hasher_hex(scan->arena, h);
 }
 
 /* tern counts 1, 2, 3 ... without a gap. */
@@ -606,32 +624,24 @@ check_tern(const Source *source, Error *err)
 }
 
 static bool
-build(Scan *scan, Source *ret, Error *err)
+build(Scan *scan, Source *source, Error *err)
 {
     FoundList *found = &scan->found;
-    Source source = {.format = scan->format,
-                     .format_name = format_name(scan->format),
-                     .dir = scan->dir,
-                     .empty = found->n == 0};
     if (found->n > 0) {
         qsort(found->p, found->n, sizeof(*found->p), found_cmp);
-        source.migrations.p = arena_array(scan->arena, Migration, found->n);
-        source.migrations.size = found->n;
+        source->migrations.p = arena_array(scan->arena, Migration, found->n);
+        source->migrations.size = found->n;
     }
     for (size_t i = 0, n; i < found->n; i += n) {
         for (n = 1; i + n < found->n && strcmp(found->p[i].id, found->p[i + n].id) == 0;)
             n++;
-        if (!pair(scan, &found->p[i], n, &source.migrations.p[source.migrations.n], err))
+        if (!pair(scan, &found->p[i], n, &source->migrations.p[source->migrations.n], err))
             return false;
-        source.migrations.n++;
+        source->migrations.n++;
     }
-    if (source.migrations.n > 1)
-        qsort(source.migrations.p, source.migrations.n, sizeof(Migration), migration_cmp);
-    if (scan->format == FORMAT_TERN && !check_tern(&source, err))
-        return false;
-    source.stat_digest = stat_digest(scan);
-    *ret = source;
-    return true;
+    if (source->migrations.n > 1)
+        qsort(source->migrations.p, source->migrations.n, sizeof(Migration), migration_cmp);
+    return scan->format != FORMAT_TERN || check_tern(source, err);
 }
 
 /* ---- directories ---- */
@@ -648,21 +658,17 @@ is_bare(const FsList *list)
 
 /* `guess`: the directory was not named; *ret_holds says whether it is the one. */
 static bool
-scan_dir(Arena *arena,
-         const SourceOptions *options,
-         const char *dir,
-         bool guess,
-         Source *ret,
-         bool *ret_holds,
-         Error *err)
+scan_dir(Scan scan, const char *dir, bool guess, Source *ret, bool *ret_holds, Error *err)
 {
     SCRATCH_ARENA(scratch);
+    const SourceOptions *options = scan.options;
     Str trimmed = str_of(dir);
     while (trimmed.n > 1 && str_ends(trimmed, STR("/")))
         trimmed.n--;
-    Scan scan = {
-        .arena = arena, .scratch = scratch, .options = options, .dir = str_dup(arena, trimmed)};
-    if (!as_usage(fs_list(scratch, scan.dir, &scan.entries, err), err))
+    scan.scratch = scratch;
+    scan.dir = str_dup(scan.arena, trimmed);
+    scan.listed = hasher_new(scratch);
+    if (!list_dir(&scan, scan.dir, &scan.entries, err))
         return false;
     bool forced = options->format && strcmp(options->format, "auto") != 0, holds = true;
     if (forced) {
@@ -676,39 +682,48 @@ scan_dir(Arena *arena,
     }
     if (holds && !collect(&scan, err))
         return false;
-    holds = scan.found.n > 0;
+    holds = scan.files > 0;
     if (forced && !holds && !guess && !options->may_be_empty &&
         (scan.format == FORMAT_DBMATE || scan.format == FORMAT_TERN)) {
         error_set(err, ERROR_USAGE, "no migrations of %s in '%s'", options->format, scan.dir);
         return error_hint(err, "Check --dir; %s calls an empty directory an error.",
                           options->format);
     }
+    Source source = {.format = scan.format,
+                     .format_name = format_name(scan.format),
+                     .dir = scan.dir,
+                     .files = scan.files,
+                     .stat_digest = hasher_hex(scan.arena, scan.listed)};
+    if (!scan.look && !build(&scan, &source, err))
+        return false;
     *ret_holds = holds || is_bare(&scan.entries);
-    return build(&scan, ret, err);
+    *ret = source;
+    return true;
 }
 
-bool
-source_scan(Arena *arena, const SourceOptions *options, Source *ret, Error *err)
+static bool
+find(const Scan *scan, Source *ret, Error *err)
 {
     bool holds;
-    if (options->dir) {
-        FsKind kind = fs_kind(options->dir);
+    const char *named = scan->options->dir;
+    if (named) {
+        FsKind kind = fs_kind(named);
         if (kind != FS_DIR) {
-            error_set(err, ERROR_USAGE, "the directory of migrations '%s' is %s", options->dir,
+            error_set(err, ERROR_USAGE, "the directory of migrations '%s' is %s", named,
                       kind == FS_ABSENT ? "not there" : "not a directory");
             return error_hint(err, "Check --dir (LOCKSTEP_DIR); it is relative to the current "
                                    "directory.");
         }
-        return scan_dir(arena, options, options->dir, false, ret, &holds, err);
+        return scan_dir(*scan, named, false, ret, &holds, err);
     }
-    Source bare = {.empty = true, .format_name = format_name(FORMAT_PLAIN)};
+    Source bare = {.format_name = format_name(FORMAT_PLAIN)};
     for (const char *const *dir = source_default_dirs; *dir; dir++) {
         Source source;
         if (fs_kind(*dir) != FS_DIR)
             continue;
-        if (!scan_dir(arena, options, *dir, true, &source, &holds, err))
+        if (!scan_dir(*scan, *dir, true, &source, &holds, err))
             return false;
-        if (!source.empty) {
+        if (source.files > 0) {
             *ret = source;
             return true;
         }
@@ -720,12 +735,24 @@ source_scan(Arena *arena, const SourceOptions *options, Source *ret, Error *err)
 }
 
 bool
+source_look(Arena *arena, const SourceOptions *options, Source *ret, Error *err)
+{
+    return find(&(Scan){.arena = arena, .options = options, .look = true}, ret, err);
+}
+
+bool
+source_scan(Arena *arena, const SourceOptions *options, Source *ret, Error *err)
+{
+    return find(&(Scan){.arena = arena, .options = options}, ret, err);
+}
+
+bool
 source_settle(Arena *arena, Source *source, const SourceOptions *options, Error *err)
 {
     bool forced = options->format && strcmp(options->format, "auto") != 0;
     bool open = source->format == FORMAT_PLAIN ||
                 (source->format == FORMAT_GOLANG_MIGRATE && options->sqlx_table_exists);
-    if (forced || !open || !source->dir || source->empty ||
+    if (forced || !open || !source->dir || !source->files ||
         !(options->tern_table_exists || options->sqlx_table_exists))
         return true;
     SourceOptions again = *options;

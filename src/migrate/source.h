@@ -47,7 +47,6 @@ typedef struct Migration {
     char *conf_path; /* diesel: metadata.toml, flyway: NAME.sql.conf; NULL = none */
     bool repeatable;
     bool has_up; /* golang-migrate: a version with only a down file is an empty up */
-    int64_t size, mtime_ns, down_size, down_mtime_ns;
     /* By migration_load: */
     bool loaded;
     Script up, down;
@@ -65,9 +64,9 @@ typedef struct Source {
     FormatId format;
     const char *format_name; /* "plain", "dbmate", ... */
     char *dir;
-    VEC(Migration) migrations; /* in order; repeatables last */
+    size_t files;              /* that belong to migrations, downs too */
+    VEC(Migration) migrations; /* in order; repeatables last; none after source_look */
     char *stat_digest; /* SHA-256 hex over names, sizes, mtimes: the fast path's files part */
-    bool empty;
 } Source;
 
 typedef struct SourceOptions {
@@ -92,11 +91,14 @@ typedef struct SourceOptions {
     void *env_ctx;
 } SourceOptions;
 
-/* Names and stats, and for recognition the first and the last file's content. ERROR_USAGE for two
- * files of one version, two formats, a name without a version that looks like a migration, a link
- * that leaves the directory, a tern gap, ...; the message names the files and says what to do. A
- * directory that is not there: ret->dir NULL and empty when options->dir was NULL, else
- * ERROR_USAGE. */
+/* Which directory and format, and the digest of what lies there: all that a start with nothing to
+ * do needs. What source_scan refuses may pass. Names and stats only, and for recognition the first
+ * and the last file's content. */
+bool source_look(Arena *arena, const SourceOptions *options, Source *ret, Error *err) MUST_CHECK;
+/* The migrations besides. ERROR_USAGE for two files of one version, two formats, a name without a
+ * version that looks like a migration, a link that leaves the directory, a tern gap, ...; the
+ * message names the files and says what to do. A directory that is not there: ret->dir NULL and no
+ * files when options->dir was NULL, else ERROR_USAGE. */
 bool source_scan(Arena *arena, const SourceOptions *options, Source *ret, Error *err) MUST_CHECK;
 /* Tern/sqlx/plain are the same files; once the tables are known, settle (may re-key and re-check).
  */

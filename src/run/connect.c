@@ -15,9 +15,26 @@ no_database_hint(Error *err)
                       "Create it, correct its name in the URL, or let lockstep make it: --create.");
 }
 
+/* Who waits for a database should not learn only afterwards that a file is refused. */
+static bool
+files_are_fine(Arena *arena, const RunOptions *options, Error *err)
+{
+    Source source;
+    Error refused = ERROR_INIT;
+    if (source_scan(arena, &options->source, &source, &refused))
+        return true;
+    *err = refused;
+    return false;
+}
+
 bool
-run_connect_finish(
-    Arena *arena, Wait *wait, const RunOptions *options, const DbOptions *how, Db **db, Error *err)
+run_connect_finish(Arena *arena,
+                   Wait *wait,
+                   const RunOptions *options,
+                   const DbOptions *how,
+                   bool check_files,
+                   Db **db,
+                   Error *err)
 {
     int64_t began = clock_ms(), deadline = began + options->wait_ms, told = 0;
     bool created = false;
@@ -36,6 +53,8 @@ run_connect_finish(
         }
         if (err->cls == ERROR_CLASS_NO_DATABASE)
             return no_database_hint(err);
+        if (check_files && tries == 0 && !files_are_fine(arena, options, err))
+            return false;
         /* The last attempt is made when the time is up, not before. */
         int64_t left = deadline - clock_ms();
         int64_t delay = clock_backoff_ms(tries, RETRY_MIN_MS, RETRY_MAX_MS);
@@ -67,7 +86,7 @@ run_connect(Arena *arena,
 {
     DbOptions how = {.wait = wait, .application_name = application_name, .read_only = read_only};
     Db *db = NULL;
-    if (!run_connect_finish(arena, wait, options, &how, &db, err))
+    if (!run_connect_finish(arena, wait, options, &how, false, &db, err))
         return false;
     *ret = db;
     return true;

@@ -15,7 +15,8 @@
 enum {
     POLL_MIN_MS = 30,
     POLL_MAX_MS = 500,
-    LOOK_EVERY_MS = 1000,
+    LOOK_EVERY_MS = 1000, /* closely; a wait that is shorter than the first is nobody's news */
+    FIRST_LOOK_MS = 250,
     TELL_EVERY_MS = 10000,
     EVICT_MS = 10000
 };
@@ -111,28 +112,27 @@ look_closely(const RunOptions *options,
 }
 
 FollowEnd
-follow_leader(Wait *wait,
-              const RunOptions *options,
+follow_leader(const RunOptions *options,
               Db *db,
               Lock *lock,
               Str runs_schema,
               int64_t deadline_ms,
               Error *err)
 {
-    int64_t began = clock_ms(), told = 0, looked = 0;
+    int64_t began = clock_ms(), told = 0, look = began + FIRST_LOOK_MS;
     for (;;) {
         bool free = false;
         int64_t now = clock_ms();
-        bool closely = !looked || now - looked >= LOOK_EVERY_MS || now >= deadline_ms;
+        bool closely = now >= look || now >= deadline_ms;
         if (closely ? !look_closely(options, db, lock, runs_schema, began, &told, deadline_ms,
                                     &free, err)
                     : !lock_is_free(lock, &free, err))
             return err->code == ERROR_LOCKED ? FOLLOW_DEADLINE : FOLLOW_FAILED;
         if (closely)
-            looked = now;
+            look = now + LOOK_EVERY_MS;
         if (free)
             return FOLLOW_FREE;
-        if (!wait_sleep(wait, poll_ms(now - began), err))
+        if (!lock_pause(lock, poll_ms(now - began), err))
             return FOLLOW_FAILED;
     }
 }

@@ -13,8 +13,7 @@ typedef enum FollowEnd {
     FOLLOW_FAILED,   /* err is set */
 } FollowEnd;
 
-FollowEnd follow_leader(Wait *wait,
-                        const RunOptions *options,
+FollowEnd follow_leader(const RunOptions *options,
                         Db *db,
                         Lock *lock,
                         Str runs_schema,

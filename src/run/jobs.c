@@ -68,7 +68,7 @@ job_begin(Job *j, Error *err)
     for (bool got = false; !got;) {
         if (!lock_try(j->lock, &got, err))
             return false;
-        if (!got && follow_leader(j->wait, j->options, j->db, j->lock, j->record.schema, deadline,
+        if (!got && follow_leader(j->options, j->db, j->lock, j->record.schema, deadline,
                                   err) != FOLLOW_FREE)
             return false;
     }

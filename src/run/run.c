@@ -49,7 +49,7 @@ nothing(const Attempt *a, RunReport *ret, bool followed)
                  "Migration finished: another process applied what was pending");
     else
         log_info("migration.skipped", "Migration skipped: nothing is pending (%zu files in %s)",
-                 a->source.migrations.n, a->source.dir);
+                 a->source.files, a->source.dir);
     return true;
 }
 
@@ -69,7 +69,7 @@ warn_of_gaps(const Plan *plan)
 }
 
 static Lock *
-make_lock(Attempt *a, const char *run_id, Error *err)
+make_lock(Attempt *a, Str schema, const char *run_id, Error *err)
 {
     const char *why = "by --lock";
     LockMode mode = a->options->lock;
@@ -86,7 +86,7 @@ make_lock(Attempt *a, const char *run_id, Error *err)
     }
     log_debug("lock.chosen", "lock: %s (%s)", lock_mode_name(mode), why);
     LockSpec spec = {.mode = mode,
-                     .schema = a->survey.ledger.spec.schema,
+                     .schema = schema,
                      .run_id = run_id,
                      .lease_ms = a->options->lease_ms,
                      .host = a->options->host};
@@ -106,6 +106,35 @@ may_remember(const DbFacts *facts)
     return !facts->read_only && !facts->standby;
 }
 
+/* Where a replica migrates these very files already, there is nothing to look at before it is done:
+ * fifty that survey at once would take from the leader what it needs. */
+static bool
+follow_replica(Attempt *a, bool *ret_followed, Error *err)
+{
+    const RunOptions *o = a->options;
+    RunLatest latest = {0};
+    Str schema = str_of(o->schema), files = str_of(record_files_print(a->arena, &a->source, o));
+    *ret_followed = false;
+    if (!(db_caps(a->db) & DB_CAP_SERVER) || o->lock == LOCK_NONE)
+        return true;
+    if (!record_latest(a->db, a->arena, schema, 0, &latest, err)) {
+        if (!db_alive(a->db) || err->code == ERROR_SIGNALLED)
+            return false;
+        error_clear(err);
+        return true;
+    }
+    if (!latest.found || strcmp(latest.outcome, "running") != 0 ||
+        !str_starts(str_of(latest.fingerprint), files))
+        return true;
+    if (!db_facts(a->db, a->arena, &a->survey.facts, err))
+        return error_wrap(err, "asking the server");
+    Str lock_schema = schema.p ? schema : str_of(a->survey.facts.schema);
+    Lock *lock = make_lock(a, lock_schema, run_new_id(a->arena), err);
+    *ret_followed =
+        lock && follow_leader(o, a->db, lock, schema, a->lock_deadline_ms, err) == FOLLOW_FREE;
+    return *ret_followed;
+}
+
 /* One round of the loop: gate, look, lead or follow. *ret_again: look again. */
 static bool
 round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *err)
@@ -118,6 +147,10 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
             return false;
         if (closed)
             return nothing(a, ret, followed);
+        if (!followed && !follow_replica(a, ret_again, err))
+            return false;
+        if (*ret_again)
+            return true;
     }
     bool busy = false;
     if (!run_survey(a->arena, a->db, o, true, &a->survey, err)) {
@@ -133,14 +166,18 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
         if (a->survey.ledger.runs_exists &&
             !record_latest(a->db, a->arena, runs_schema, clock_ms() - o->started_ms, &latest, err))
             return false;
+        /* What looks half done may be what a leader is at: that is judged under the lock. */
+        bool half_done = a->survey.plan.failed != NULL;
         if (follow_shares_failure(&latest, a->arena, o, &a->survey.source, err) ||
-            !plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err))
+            (!half_done && !plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger,
+                                        &o->policy, err)))
             return false;
         bool gaps = warn_of_gaps(&a->survey.plan);
         /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets
          * the lock says so. */
         pending = a->survey.plan.pending.n > 0;
-        bool unsettled = latest.found && strcmp(latest.outcome, "running") == 0;
+        bool unsettled =
+            half_done || (latest.found && strcmp(latest.outcome, "running") == 0);
         if (!pending && !unsettled) {
             if (!gaps && a->survey.ledger.runs_exists && may_remember(&a->survey.facts))
                 (void)gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);
@@ -148,7 +185,7 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
         }
     }
     char *run_id = run_new_id(a->arena);
-    Lock *lock = make_lock(a, run_id, err);
+    Lock *lock = make_lock(a, runs_schema, run_id, err);
     bool got = false;
     if (!lock || !lock_try(lock, &got, err))
         return false;
@@ -169,7 +206,7 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
     }
     if (!pending)
         return nothing(a, ret, followed); /* somebody migrates, and it is not about our files */
-    FollowEnd end = follow_leader(a->wait, o, a->db, lock, runs_schema, a->lock_deadline_ms, err);
+    FollowEnd end = follow_leader(o, a->db, lock, runs_schema, a->lock_deadline_ms, err);
     *ret_again = end == FOLLOW_FREE;
     return end == FOLLOW_FREE;
 }
@@ -184,15 +221,15 @@ attempt(Attempt *a, RunReport *ret, Error *err)
         err->cls != ERROR_CLASS_CONNECTION && err->cls != ERROR_CLASS_NO_DATABASE)
         return false;
     error_clear(err);
-    /* The directory is read while the server makes its session. */
-    if (a->options->scanned) {
-        a->source = *a->options->scanned;
-    } else if (!source_scan(a->arena, &a->options->source, &a->source, err)) {
+    /* The directory is looked at while the server makes its session. */
+    if (a->options->looked) {
+        a->source = *a->options->looked;
+    } else if (!source_look(a->arena, &a->options->source, &a->source, err)) {
         db_close(a->db);
         a->db = NULL;
         return false;
     }
-    if (!run_connect_finish(a->arena, a->wait, a->options, &how, &a->db, err))
+    if (!run_connect_finish(a->arena, a->wait, a->options, &how, true, &a->db, err))
         return false;
     a->connected = true;
     while (again) {

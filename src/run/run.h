@@ -10,7 +10,7 @@
 typedef struct RunOptions {
     const DbUrl *url;
     SourceOptions source;  /* dir, format, placeholders */
-    const Source *scanned; /* source_scan of it, when somebody has made it already; NULL = not */
+    const Source *looked; /* source_look at it, when somebody has taken it already; NULL = not */
     const char *schema, *table;
     bool create;     /* make the database */
     int64_t wait_ms; /* for the database */

@@ -48,7 +48,7 @@ begin(Bench *b, FormatId format)
     b->source = (Source){.format = format,
                          .format_name = format_name(format),
                          .dir = str_dup(arena, STR("db")),
-                         .empty = true};
+                         .files = 0};
     b->ledger.spec.format = format;
     b->ledger.table = STR("version_table");
     b->ledger.high_water = format == FORMAT_GOLANG_MIGRATE || format == FORMAT_TERN;
@@ -66,7 +66,7 @@ file(Bench *b, const char *version)
                      .id = id,
                      .key = b->source.format == FORMAT_DBMATE ? path : id,
                      .has_up = true};
-    b->source.empty = false;
+    b->source.files = 1;
     return m;
 }
 
@@ -82,7 +82,7 @@ repeatable(Bench *b, const char *name, const char *checksum)
                      .repeatable = true,
                      .has_up = true,
                      .tool_checksum = str_dup(b->arena, str_of(checksum))};
-    b->source.empty = false;
+    b->source.files = 1;
     return m;
 }
 

@@ -47,7 +47,7 @@ recognises_each_format(void **state)
         scan_ok(f, NULL);
         assert_string_equal(f->source.format_name, cases[i].format);
         assert_int_equal(f->source.migrations.n, 1);
-        assert_false(f->source.empty);
+        assert_int_equal(f->source.files, 1);
     }
 }
 
@@ -172,7 +172,7 @@ missing_and_empty_directories(void **state)
 {
     Fixture *f = *state;
     scan_ok(f, NULL);
-    assert_true(f->source.empty);
+    assert_int_equal(f->source.files, 0);
     assert_non_null(f->source.dir);
     scan_refused(f, "dbmate", "no migrations");
     scan_refused(f, "tern", "no migrations");
@@ -195,7 +195,7 @@ default_directories_in_order(void **state)
     f->options.dir = NULL;
     scan_ok(f, NULL);
     assert_null(f->source.dir);
-    assert_true(f->source.empty);
+    assert_int_equal(f->source.files, 0);
     put(f, "migrations/versions/a.py", "");
     put(f, "prisma/migrations/20240101_a/migration.sql", "select 1;");
     scan_ok(f, NULL);
@@ -203,7 +203,7 @@ default_directories_in_order(void **state)
     put(f, "sql/migrations/.gitkeep", "");
     scan_ok(f, NULL);
     assert_string_equal(f->source.dir, "sql/migrations");
-    assert_true(f->source.empty);
+    assert_int_equal(f->source.files, 0);
     put(f, "database/migrations/1_a.sql", "select 1;");
     scan_ok(f, NULL);
     assert_string_equal(f->source.dir, "database/migrations");

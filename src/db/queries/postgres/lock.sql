@@ -35,8 +35,13 @@ select exists (select 1 from pg_locks
     where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
       and classid = (:key >> 32)::bigint::oid and objid = (:key & 4294967295)::bigint::oid)::int
 
+-- Followers that listen hold nothing: neither a snapshot nor a place in a queue.
+-- name: lock_session_listen
+listen lockstep
+
 -- name: lock_session_free
-select pg_advisory_unlock(:key), set_config('application_name', 'lockstep', false)
+select pg_advisory_unlock(:key), set_config('application_name', 'lockstep', false),
+       pg_notify('lockstep', '')
 
 -- Sessions of leaders in this database: of one run (:'run_id'), or of any but ours.
 -- name: lock_sessions_of

@@ -52,7 +52,7 @@ set outcome = 'lost', finished_at = now(), error = 'the process was lost; run ' 
 where outcome = 'running' and run_id <> :'run_id'
 
 -- name: run_fingerprint
-:'files' || ':' || coalesce(:schema, '') || ':' || (:digest)
+concat(:'files', ':', :schema, ':', (:digest))
 
 -- name: run_default_schema
 current_schema()
