@@ -28,7 +28,7 @@ typedef struct DbDriver {
     Str (*quote_literal)(const Db *db, Arena *arena, Str value);
     Str (*digest_expr)(const Db *db, Arena *arena, const char *const *columns);
     bool (*create_database)(Arena *arena, const DbUrl *url, const DbOptions *options, Error *err);
-    bool (*pause)(Db *db, int64_t ms, Error *err); /* NULL: nothing wakes it */
+    bool (*pause)(Db *db, int64_t ms, Error *err);                  /* NULL: nothing wakes it */
     bool (*cancel_session)(Db *db, int64_t session_id, Error *err); /* NULL without SERVER */
     bool (*end_session)(Db *db, int64_t session_id, Error *err);    /* NULL without SERVER */
     bool (*blockers)(Db *db, Arena *arena, int64_t session_id, Str *ret, Error *err);

@@ -601,8 +601,8 @@ pg_digest_expr(const Db *db, Arena *arena, const char *const *columns)
     (void)db;
     for (size_t i = 0; columns[i]; i++)
         strbuf_printf(&list, "%s%s", i ? ", '/', " : "", columns[i]);
-    return str_of(str_printf(arena, "concat(count(*), '.', sum(hashtext(concat(%s))))",
-                             strbuf_str(&list).p));
+    return str_of(
+        str_printf(arena, "concat(count(*), '.', sum(hashtext(concat(%s))))", strbuf_str(&list).p));
 }
 
 static bool

@@ -11,7 +11,7 @@ typedef struct Pg {
     bool broken;
     PostgresPollingStatusType polling; /* of connecting */
     int64_t deadline_ms;               /* of connecting */
-    char *search_path;   /* from the URL, quoted; NULL = none */
+    char *search_path;                 /* from the URL, quoted; NULL = none */
 } Pg;
 
 static inline Pg *

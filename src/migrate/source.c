@@ -428,8 +428,7 @@ collect_tree(Scan *scan, const FsList *list, const char *sub, int depth, Error *
         /* Hidden directories: a Kubernetes volume keeps its files a second time in ..data. */
         if (is_dir && e->name[0] != '.') {
             FsList below = {0};
-            if (!check_link(scan, path, e, err) ||
-                !list_dir(scan, path, &below, err) ||
+            if (!check_link(scan, path, e, err) || !list_dir(scan, path, &below, err) ||
                 !collect_tree(scan, &below, rel, depth + 1, err))
                 return false;
             continue;

@@ -5,7 +5,8 @@
 #include "run/run.h"
 
 /* *db: a connection that db_connect_start began, or NULL. On failure it is closed and NULL.
- * check_files: before the first wait the files are scanned, and what they are refused for ends it. */
+ * check_files: before the first wait the files are scanned, and what they are refused for ends it.
+ */
 bool run_connect_finish(Arena *arena,
                         Wait *wait,
                         const RunOptions *options,

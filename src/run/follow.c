@@ -112,12 +112,8 @@ look_closely(const RunOptions *options,
 }
 
 FollowEnd
-follow_leader(const RunOptions *options,
-              Db *db,
-              Lock *lock,
-              Str runs_schema,
-              int64_t deadline_ms,
-              Error *err)
+follow_leader(
+    const RunOptions *options, Db *db, Lock *lock, Str runs_schema, int64_t deadline_ms, Error *err)
 {
     int64_t began = clock_ms(), told = 0, look = began + FIRST_LOOK_MS;
     for (;;) {

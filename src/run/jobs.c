@@ -68,8 +68,8 @@ job_begin(Job *j, Error *err)
     for (bool got = false; !got;) {
         if (!lock_try(j->lock, &got, err))
             return false;
-        if (!got && follow_leader(j->options, j->db, j->lock, j->record.schema, deadline,
-                                  err) != FOLLOW_FREE)
+        if (!got && follow_leader(j->options, j->db, j->lock, j->record.schema, deadline, err) !=
+                        FOLLOW_FREE)
             return false;
     }
     return run_survey(j->arena, j->db, j->options, true, &j->survey, err);

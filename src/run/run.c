@@ -169,15 +169,14 @@ round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *er
         /* What looks half done may be what a leader is at: that is judged under the lock. */
         bool half_done = a->survey.plan.failed != NULL;
         if (follow_shares_failure(&latest, a->arena, o, &a->survey.source, err) ||
-            (!half_done && !plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger,
-                                        &o->policy, err)))
+            (!half_done &&
+             !plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err)))
             return false;
         bool gaps = warn_of_gaps(&a->survey.plan);
         /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets
          * the lock says so. */
         pending = a->survey.plan.pending.n > 0;
-        bool unsettled =
-            half_done || (latest.found && strcmp(latest.outcome, "running") == 0);
+        bool unsettled = half_done || (latest.found && strcmp(latest.outcome, "running") == 0);
         if (!pending && !unsettled) {
             if (!gaps && a->survey.ledger.runs_exists && may_remember(&a->survey.facts))
                 (void)gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);

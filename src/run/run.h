@@ -9,7 +9,7 @@
 
 typedef struct RunOptions {
     const DbUrl *url;
-    SourceOptions source;  /* dir, format, placeholders */
+    SourceOptions source; /* dir, format, placeholders */
     const Source *looked; /* source_look at it, when somebody has taken it already; NULL = not */
     const char *schema, *table;
     bool create;     /* make the database */
