@@ -9,7 +9,7 @@ from support import net, scenes
 from support.binary import SOAK
 
 COUNTS = [2, 10, 50]
-ROUNDS = 10 if SOAK else 1
+ROUNDS = 20 if SOAK else 3
 
 
 def ended_well(app, results):
