@@ -25,11 +25,13 @@ backup_before(void *ctx, Error *err)
 }
 
 static void
-tell_failure(Cli *cli, bool rollback, const Error *err)
+tell_failure(Cli *cli, bool rollback, const RunReport *report, const Error *err)
 {
+    bool led = report && report->run_id[0];
+    LogField fields[] = {LOG_STR("run_id", led ? str_of(report->run_id) : STR_ABSENT), {0}};
     if (!cli->failure_told)
         log_failure(LOG_ERROR, "migration.failed",
-                    rollback ? "Rollback failed" : "Migration failed", NULL, err);
+                    rollback ? "Rollback failed" : "Migration failed", led ? fields : NULL, err);
     cli->failure_told = true;
 }
 
@@ -47,7 +49,7 @@ migrate_found(Cli *cli, RunOptions *options, bool serve_health, RunReport *ret, 
         return false;
     bool ok = run_migrations(cli->arena, &cli->wait, options, ret, err);
     if (!ok)
-        tell_failure(cli, options->rollback, err); /* while receivers listen */
+        tell_failure(cli, options->rollback, ret, err); /* while receivers listen */
     background_stop(background);
     options->before = NULL; /* its context ends here */
     options->before_ctx = NULL;
@@ -72,7 +74,7 @@ migrate_once(Cli *cli, const MigrateKind *kind, RunReport *ret, Error *err)
         ok = migrate_found(cli, &options, kind->serve_health, ret, err);
     }
     if (!ok)
-        tell_failure(cli, kind->rollback, err);
+        tell_failure(cli, kind->rollback, NULL, err);
     return ok;
 }
 

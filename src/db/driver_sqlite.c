@@ -386,6 +386,12 @@ parent_of(Arena *arena, const char *path)
     return str_dup(arena, slash == path ? STR("/") : (Str){path, (size_t)(slash - path)});
 }
 
+static bool
+can_write(const char *path)
+{
+    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
 /* What SQLite would call "unable to open database file", in words. */
 static bool
 check_place(Db *db, bool make, Error *err)
@@ -411,6 +417,13 @@ check_place(Db *db, bool make, Error *err)
     if (!make) {
         error_set(err, ERROR_UNREACHABLE, "the database file '%s' does not exist", s->path);
         return unreachable(ERROR_CLASS_NO_DATABASE, err);
+    }
+    if (!can_write(dir)) {
+        error_set(err, ERROR_REFUSED,
+                  "the database file '%s' cannot be made: its directory is not writable", s->path);
+        error_hint(err,
+                   "Give this user the right to write in the directory, or mount it writable.");
+        return unreachable(ERROR_CLASS_READ_ONLY, err);
     }
     return true;
 }
@@ -574,12 +587,6 @@ sqlite_create_database(Arena *arena, const DbUrl *url, const DbOptions *options,
 }
 
 /* ---- the session ---- */
-
-static bool
-can_write(const char *path)
-{
-    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
-}
 
 /* Of the place, not of how we opened it: a look opens read-only whatever the file allows. */
 static bool

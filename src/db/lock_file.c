@@ -215,11 +215,12 @@ cannot_open(const FileLock *lock, int why, Error *err)
         err->cls = ERROR_CLASS_NO_DATABASE;
         return error_hint(err, "Create the directory that is to hold the database.");
     }
-    error_set_errno(err, ERROR_UNREACHABLE, why, "cannot open the lock file '%s'", lock->path);
-    err->cls = ERROR_CLASS_OTHER;
-    if (why != EROFS && why != EACCES && why != EPERM)
+    bool rights = why == EROFS || why == EACCES || why == EPERM;
+    error_set_errno(err, rights ? ERROR_REFUSED : ERROR_UNREACHABLE, why,
+                    "cannot open the lock file '%s'", lock->path);
+    err->cls = rights ? ERROR_CLASS_READ_ONLY : ERROR_CLASS_OTHER;
+    if (!rights)
         return false;
-    err->cls = ERROR_CLASS_READ_ONLY;
     return error_hint(err, "SQLite needs to write beside its database too: give this user the "
                            "right to write in the directory, or mount it writable.");
 }

@@ -222,15 +222,11 @@ load_items(Lead *l, Error *err)
 }
 
 static bool
-may_write(Lead *l, Error *err)
+may_record(const Lead *l, Error *err)
 {
     const Survey *s = l->survey;
-    if (s->facts.standby || s->facts.read_only) {
-        error_set(err, ERROR_REFUSED, "the %s is %s: nothing can be migrated through it",
-                  s->facts.standby ? "server" : "database",
-                  s->facts.standby ? "a standby" : "read-only");
-        return error_hint(err, "Point the URL at the primary, or make the database writable.");
-    }
+    if (!run_may_write(&s->facts, err))
+        return false;
     if (s->ledger.spec.own_allowed)
         return true;
     if (s->source.format == FORMAT_PLAIN) {
@@ -434,7 +430,7 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
         return l->options->rollback || plan->missing.n || plan->never_run.n || remember(l, err);
     }
     l->record.files = record_files_print(l->arena, &l->survey->source, l->options);
-    if (!may_write(l, err) || !load_items(l, err))
+    if (!may_record(l, err) || !load_items(l, err))
         return false;
     /* A backup may take longer than the lease: the lock gives signs of life meanwhile. */
     l->wait->tick = guard_ticks(l);

@@ -53,6 +53,20 @@ nothing(const Attempt *a, RunReport *ret, bool followed)
     return true;
 }
 
+static bool
+finished(const RunOptions *options, const RunReport *report)
+{
+    SCRATCH_ARENA(scratch);
+    LogField fields[] = {LOG_STR("run_id", str_of(report->run_id)),
+                         LOG_INT("applied", report->applied),
+                         LOG_INT("duration_ms", report->duration_ms),
+                         {0}};
+    log_event(LOG_INFO, "migration.finished", fields, "Migration finished: %lld %s in %s",
+              (long long)report->applied, options->rollback ? "rolled back" : "applied",
+              str_from_duration_ms(scratch, report->duration_ms));
+    return true;
+}
+
 /* What does not forbid anything, and a person should know. */
 static bool
 warn_of_gaps(const Plan *plan)
@@ -100,12 +114,6 @@ survey_is_busy(const Error *err)
     return err->cls == ERROR_CLASS_LOCK_TIMEOUT;
 }
 
-static bool
-may_remember(const DbFacts *facts)
-{
-    return !facts->read_only && !facts->standby;
-}
-
 /* Where a replica migrates these very files already, there is nothing to look at before it is done:
  * fifty that survey at once would take from the leader what it needs. */
 static bool
@@ -135,79 +143,93 @@ follow_replica(Attempt *a, bool *ret_followed, Error *err)
     return *ret_followed;
 }
 
+/* What the look says, before the lock. *ret_pending: something is to be applied; *ret_settled:
+ * nothing at all is left to do. */
+static bool
+judge(Attempt *a, bool *ret_pending, bool *ret_settled, Error *err)
+{
+    const RunOptions *o = a->options;
+    const Survey *s = &a->survey;
+    Str runs_schema = s->ledger.spec.schema;
+    RunLatest latest = {0};
+    if (s->ledger.runs_exists &&
+        !record_latest(a->db, a->arena, runs_schema, clock_ms() - o->started_ms, &latest, err))
+        return false;
+    /* What looks half done may be what a leader is at: that is judged under the lock. */
+    bool half_done = s->plan.failed != NULL;
+    if (follow_shares_failure(&latest, a->arena, o, &s->source, err) ||
+        (!half_done && !plan_allows(&s->plan, &s->source, &s->ledger, &o->policy, err)))
+        return false;
+    bool gaps = warn_of_gaps(&s->plan), fixed = s->facts.read_only || s->facts.standby;
+    /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets the
+     * lock says so. */
+    bool running = latest.found && strcmp(latest.outcome, "running") == 0;
+    *ret_pending = s->plan.pending.n > 0;
+    *ret_settled = !*ret_pending && !(half_done || running);
+    if (*ret_settled && !gaps && s->ledger.runs_exists && !fixed)
+        (void)gate_remember(a->arena, a->db, o, &s->source, runs_schema);
+    *ret_settled |= !*ret_pending && fixed && !half_done;
+    return true;
+}
+
+/* Whether nothing is to be done, by one query; or a replica did it meanwhile. */
+static bool
+pass_gate(Attempt *a, bool followed, bool *ret_closed, bool *ret_again, Error *err)
+{
+    const RunOptions *o = a->options;
+    *ret_closed = *ret_again = false;
+    if (o->rollback || o->expect_engine || o->expect_version)
+        return true;
+    if (!gate_is_closed(a->arena, a->db, o, &a->source, ret_closed, err))
+        return false;
+    return *ret_closed || followed || follow_replica(a, ret_again, err);
+}
+
 /* One round of the loop: gate, look, lead or follow. *ret_again: look again. */
 static bool
 round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *err)
 {
     const RunOptions *o = a->options;
-    bool closed = false;
-    *ret_again = false;
-    if (!o->rollback && !o->expect_engine && !o->expect_version) {
-        if (!gate_is_closed(a->arena, a->db, o, &a->source, &closed, err))
-            return false;
-        if (closed)
-            return nothing(a, ret, followed);
-        if (!followed && !follow_replica(a, ret_again, err))
-            return false;
-        if (*ret_again)
-            return true;
-    }
-    bool busy = false;
-    if (!run_survey(a->arena, a->db, o, true, &a->survey, err)) {
-        busy = survey_is_busy(err);
-        if (!busy)
-            return false;
-        error_clear(err);
-    }
-    Str runs_schema = a->survey.ledger.spec.schema;
-    bool pending = true;
-    if (!busy && !o->rollback) {
-        RunLatest latest = {0};
-        if (a->survey.ledger.runs_exists &&
-            !record_latest(a->db, a->arena, runs_schema, clock_ms() - o->started_ms, &latest, err))
-            return false;
-        /* What looks half done may be what a leader is at: that is judged under the lock. */
-        bool half_done = a->survey.plan.failed != NULL;
-        if (follow_shares_failure(&latest, a->arena, o, &a->survey.source, err) ||
-            (!half_done &&
-             !plan_allows(&a->survey.plan, &a->survey.source, &a->survey.ledger, &o->policy, err)))
-            return false;
-        bool gaps = warn_of_gaps(&a->survey.plan);
-        /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets
-         * the lock says so. */
-        pending = a->survey.plan.pending.n > 0;
-        bool unsettled = half_done || (latest.found && strcmp(latest.outcome, "running") == 0);
-        if (!pending && !unsettled) {
-            if (!gaps && a->survey.ledger.runs_exists && may_remember(&a->survey.facts))
-                (void)gate_remember(a->arena, a->db, o, &a->survey.source, runs_schema);
-            return nothing(a, ret, followed);
-        }
-    }
+    bool closed, settled = false, pending = true, got = false;
+    if (!pass_gate(a, followed, &closed, ret_again, err))
+        return false;
+    if (closed || *ret_again)
+        return *ret_again || nothing(a, ret, followed);
+    bool surveyed = run_survey(a->arena, a->db, o, true, &a->survey, err);
+    if (!surveyed && !survey_is_busy(err))
+        return false;
+    error_clear(err);
+    if (surveyed && !o->rollback && !judge(a, &pending, &settled, err))
+        return false;
+    if (settled)
+        return nothing(a, ret, followed);
+    if (surveyed && !run_may_write(&a->survey.facts, err))
+        return false;
     char *run_id = run_new_id(a->arena);
-    Lock *lock = make_lock(a, runs_schema, run_id, err);
-    bool got = false;
+    Str schema = a->survey.ledger.spec.schema;
+    Lock *lock = make_lock(a, schema, run_id, err);
     if (!lock || !lock_try(lock, &got, err))
         return false;
     if (got) {
+        memcpy(ret->run_id, run_id, strlen(run_id) + 1);
         if (!lead_run(a->arena, a->wait, o, a->db, lock, run_id, &a->survey, ret, err))
             return false;
-        if (ret->outcome == RUN_NOTHING)
-            return nothing(a, ret, followed);
-        SCRATCH_ARENA(scratch);
-        LogField fields[] = {LOG_STR("run_id", str_of(run_id)),
-                             LOG_INT("applied", ret->applied),
-                             LOG_INT("duration_ms", ret->duration_ms),
-                             {0}};
-        log_event(LOG_INFO, "migration.finished", fields, "Migration finished: %lld %s in %s",
-                  (long long)ret->applied, o->rollback ? "rolled back" : "applied",
-                  str_from_duration_ms(scratch, ret->duration_ms));
-        return true;
+        return ret->outcome == RUN_NOTHING ? nothing(a, ret, followed) : finished(o, ret);
     }
     if (!pending)
         return nothing(a, ret, followed); /* somebody migrates, and it is not about our files */
-    FollowEnd end = follow_leader(o, a->db, lock, runs_schema, a->lock_deadline_ms, err);
-    *ret_again = end == FOLLOW_FREE;
-    return end == FOLLOW_FREE;
+    *ret_again = follow_leader(o, a->db, lock, schema, a->lock_deadline_ms, err) == FOLLOW_FREE;
+    return *ret_again;
+}
+
+/* Before the first connection: an SQLite file is not made for migrations that are refused. */
+static bool
+may_begin(Attempt *a, Error *err)
+{
+    const DbUrl *url = a->options->url;
+    Source source;
+    return url->engine != DB_SQLITE || fs_kind(url->database) != FS_ABSENT ||
+           source_scan(a->arena, &a->options->source, &source, err);
 }
 
 /* From connecting to the end, or to a lost connection. */
@@ -216,6 +238,8 @@ attempt(Attempt *a, RunReport *ret, Error *err)
 {
     DbOptions how = {.wait = a->wait, .application_name = "lockstep"};
     bool again = true, followed = false, ok = false;
+    if (!may_begin(a, err))
+        return false;
     if (!db_connect_start(a->arena, a->options->url, &how, &a->db, err) &&
         err->cls != ERROR_CLASS_CONNECTION && err->cls != ERROR_CLASS_NO_DATABASE)
         return false;
@@ -249,11 +273,9 @@ run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunReport *r
                      .wait = wait,
                      .options = options,
                      .lock_deadline_ms = began + options->lock_wait_ms};
-        RunReport report = {0};
-        if (attempt(&a, &report, err)) {
-            *ret = report;
+        *ret = (RunReport){.outcome = RUN_NOTHING};
+        if (attempt(&a, ret, err))
             return true;
-        }
         /* Connecting has its own patience (--wait); this is about connections lost later. */
         bool lost = err->cls == ERROR_CLASS_CONNECTION && a.connected;
         int64_t delay = clock_backoff_ms(tries, 500, 30000);

@@ -43,11 +43,15 @@ typedef enum RunOutcome {
 typedef struct RunReport {
     RunOutcome outcome;
     int64_t applied, duration_ms;
-    char run_id[40];
+    char run_id[40]; /* ours once we lead, also where that fails; else empty */
 } RunReport;
 
+/* *ret is set on failure too. */
 bool run_migrations(Arena *arena, Wait *wait, const RunOptions *options, RunReport *ret, Error *err)
     MUST_CHECK;
+
+/* False with ERROR_REFUSED: a standby or a read-only database. */
+bool run_may_write(const DbFacts *facts, Error *err) MUST_CHECK;
 
 /* Connect, waiting up to wait_ms for a database that is starting, not resolving yet, refusing
  * connections; fails at once (ERROR_UNREACHABLE) on a wrong password, a missing database (made

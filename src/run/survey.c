@@ -60,6 +60,16 @@ hash_repeatables(Arena *arena, const SourceOptions *how, Survey *s, Error *err)
 }
 
 bool
+run_may_write(const DbFacts *facts, Error *err)
+{
+    if (!facts->standby && !facts->read_only)
+        return true;
+    error_set(err, ERROR_REFUSED, "the %s is %s: nothing can be migrated through it",
+              facts->standby ? "server" : "database", facts->standby ? "a standby" : "read-only");
+    return error_hint(err, "Point the URL at the primary, or make the database writable.");
+}
+
+bool
 run_survey(
     Arena *arena, Db *db, const RunOptions *options, bool check_content, Survey *ret, Error *err)
 {

@@ -740,6 +740,8 @@ def test_json_log_of_a_failure(app):
     events = app.run("migrate", "--log", "json", expect=1).log()
     failed = [event for event in events if event["message"].startswith("Migration failed")]
     assert failed and failed[0]["level"] == "error"
+    started = [event for event in events if event["message"].startswith("Migration started")]
+    assert failed[0]["run_id"] == started[0]["run_id"]
 
 
 def test_quiet(app):

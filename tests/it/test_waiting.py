@@ -501,13 +501,27 @@ def test_read_only_sqlite_file(sqlite_app):
         assert sqlite_app.status(prefix=prefix)["state"] == "pending"
         sqlite_app.run("plan", prefix=prefix)
         sqlite_app.run("history", prefix=prefix)
-        result = sqlite_app.run("migrate", prefix=prefix, expect=None)
-        assert result.exit in (1, 4, 6), result
-        assert "denied" in result.err or "read" in result.err
+        assert "read-only" in sqlite_app.run("migrate", prefix=prefix, expect=6).err
+        assert "read-only" in sqlite_app.run("rollback", prefix=prefix, expect=6).err
+        path.chmod(0o644)  # a journal and the lock must stand beside it
+        assert "read-only" in sqlite_app.run("migrate", prefix=prefix, expect=6).err
     finally:
         path.parent.chmod(0o755)
         path.chmod(0o644)
     assert before == {p.name: p.read_bytes() for p in path.parent.iterdir()}
+
+
+def test_sqlite_directory_that_is_not_writable(sqlite_app):
+    plain(sqlite_app)
+    path = sqlite_app.db.path
+    path.unlink(missing_ok=True)
+    path.parent.chmod(0o555)
+    prefix = ("setpriv", "--bounding-set=-dac_override") if os.getuid() == 0 else ()
+    try:
+        result = sqlite_app.run("migrate", prefix=prefix, expect=6)
+        assert "not writable" in result.err and "waiting" not in result.err
+    finally:
+        path.parent.chmod(0o755)
 
 
 # -- what a failure says --------------------------------------------------------------------------
