@@ -213,6 +213,9 @@ class Bench:
         lockstep.time()
         programs = [lockstep, Program("psql -X -c 'select 1'",
                                       [PSQL, "-X", "-c", "select 1", self.server.url(database)])]
+        # The floor of any comparison with the files: one stat of each.
+        programs.append(Program("find -printf '%f %s %T@', no database",
+                                ["find", migrations, "-printf", "%f %s %T@"]))
         if self.dbmate:
             self.server.fresh(database + "_dbmate")
             programs.append(self.dbmate_on(self.server.url(database + "_dbmate"), migrations))
