@@ -383,6 +383,10 @@ class MariaDB:
         self.port, self.process = net.free_port(), None
         folder.mkdir(parents=True)
         own(folder, self.who)
+        # Not /tmp: temporary tables of two servers take each other's names there.
+        temporary = folder / "tmp"
+        temporary.mkdir()
+        own(temporary, self.who)
         run(
             [
                 install,
@@ -407,6 +411,7 @@ class MariaDB:
                     self.program,
                     "--no-defaults",
                     f"--datadir={self.data}",
+                    f"--tmpdir={self.folder}/tmp",
                     f"--socket={self.socket}",
                     f"--port={self.port}",
                     "--bind-address=127.0.0.1",
