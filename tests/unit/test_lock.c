@@ -152,6 +152,34 @@ test_beat_proves_it(void **state)
     db_close(b);
 }
 
+/* A follower sleeps until the leader says that it ends. */
+static void
+test_told_when_free(void **state)
+{
+    Fixture *f = *state;
+    Db *a = open_db(f, NULL), *b = open_db(f, NULL);
+    Lock *leader = lock_of(f, a, LOCK_SESSION, "r1"), *follower = lock_of(f, b, LOCK_SESSION, "r2");
+    const int64_t forever = 60 * 1000;
+    assert_true(got(f, leader));
+    assert_true(lock_pause(follower, forever, &f->err)); /* the first: from here on it listens */
+    assert_false(is_free(f, follower));
+    int64_t began = clock_ms();
+    assert_true(db_pause(b, 1, &f->err)); /* nobody says anything */
+    lock_release(leader, "succeeded", NULL);
+    assert_true(db_pause(b, forever, &f->err));
+    assert_true(clock_ms() - began < forever / 2);
+    assert_true(is_free(f, follower));
+    began = clock_ms();
+    must(f, a, text("select pg_terminate_backend(%lld)", (long long)pid_of(f, b)));
+    assert_true(db_pause(b, forever, &f->err)); /* the end of the connection wakes it too */
+    assert_true(clock_ms() - began < forever / 2);
+    bool yes;
+    assert_false(lock_is_free(follower, &yes, &f->err));
+    assert_int_equal(f->err.cls, ERROR_CLASS_CONNECTION);
+    db_close(a);
+    db_close(b);
+}
+
 /* Polling followers hold it shared for a moment: nobody is taken for the leader because of it. */
 static void
 test_pollers_are_not_holders(void **state)
@@ -505,6 +533,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_session),
         TEST(test_beat_proves_it),
+        TEST(test_told_when_free),
         TEST(test_pollers_are_not_holders),
         TEST(test_databases_apart),
         TEST(test_evict_stopped_leader),
