@@ -2,6 +2,8 @@
 /* Settings and environment -> database, directory, options of a run. */
 
 #include "cmd/cmd.h"
+#include "core/fs.h"
+#include "db/ca.h"
 #include "proc/proc.h"
 
 #include <limits.h>
@@ -49,6 +51,17 @@ cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err)
         return false;
     *ret_from = choice.from;
     return true;
+}
+
+static bool
+settle_ca(Cli *cli, DbUrl *url, Error *err)
+{
+    const char *home = env_get(cli->environ_, "HOME");
+    bool own = home && fs_kind(fs_join(cli->arena, home, ".postgresql/root.crt")) != FS_ABSENT;
+    CaOptions options = {.wanted = setting_text(&cli->settings, SET_CA),
+                         .bundle = env_get(cli->environ_, "SSL_CERT_FILE"),
+                         .libpq_has_one = own || env_get(cli->environ_, "PGSSLROOTCERT")};
+    return ca_settle(cli->arena, &options, url, err);
 }
 
 /* ---- which migrations ---- */
@@ -225,7 +238,8 @@ cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
     DbUrl *url = arena_make(cli->arena, DbUrl);
     char *from;
     bool found;
-    if (!cli_find_source(cli, &o.source, &o.looked, &found, err) || !cli_url(cli, url, &from, err))
+    if (!cli_find_source(cli, &o.source, &o.looked, &found, err) ||
+        !cli_url(cli, url, &from, err) || !settle_ca(cli, url, err))
         return false;
     if (from == NULL && found && !cli->said.command->looks)
         log_info("database.default", "no database was named: using %s in the current directory",

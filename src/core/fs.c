@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -165,6 +166,27 @@ write_all(int fd, Str data)
             return false;
         data = str_sub(data, (size_t)n, data.n);
     }
+    return true;
+}
+
+bool
+fs_memory_file(Arena *arena, const char *name, Str data, char **ret_path, Error *err)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0 || !write_all(fd, data)) {
+        error_set_errno(err, ERROR_FAILED, errno, "cannot make a file in memory");
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    /* By number of the process, not `self`: programs that it starts may read it too. */
+    char *path = str_printf(arena, "/proc/%ld/fd/%d", (long)getpid(), fd);
+    if (access(path, R_OK) != 0) {
+        error_set_errno(err, ERROR_USAGE, errno, "cannot read '%s'", path);
+        close(fd);
+        return error_hint(err, "Mount /proc, or give a file.");
+    }
+    *ret_path = path;
     return true;
 }
 

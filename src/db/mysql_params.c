@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/fs.h"
+#include "db/ca.h"
 #include "db/param.h"
 
 #include "core/banned.h"
@@ -96,21 +97,6 @@ read_tls_mode(const DbUrl *url, const char *ca, MysqlTls *ret, Error *err)
                          "one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY", err);
 }
 
-/* A static binary's OpenSSL looks where no distribution keeps its bundle. */
-static const char *
-system_ca(void)
-{
-    static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
-                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
-                                          "/etc/ssl/ca-bundle.pem"};
-
-    for (size_t i = 0; i < COUNT_OF(bundles); i++) {
-        if (fs_kind(bundles[i]) == FS_FILE)
-            return bundles[i];
-    }
-    return NULL;
-}
-
 /* Migration files are UTF-8, and so is the connection. */
 static bool
 check_charset(const DbUrl *url, Error *err)
@@ -153,7 +139,7 @@ mysql_params(Arena *arena, const DbUrl *url, MysqlParams *ret, Error *err)
         !read_connect_timeout(url, &p.connect_timeout_ms, err))
         return false;
     if (p.tls >= MYSQL_TLS_VERIFY_CA && !p.ca)
-        p.ca = system_ca();
+        p.ca = ca_system(NULL);
     if (keys && !str_to_bool(str_of(keys), &check_keys))
         return param_refused("foreign_key_checks", keys, "on or off", err);
     p.no_foreign_keys = !check_keys;

@@ -210,7 +210,8 @@ pg_connect_error(const Db *db, Error *err)
         error_hint(err,
                    "The URL demands TLS (sslmode), and the server has none: turn it on there.");
     else if (cls == ERROR_CLASS_LOGIN && strstr(text, "certificate"))
-        error_hint(err, "Give the authority that signed it with sslrootcert=FILE in the URL.");
+        error_hint(err, "Give the authority that signed it with --ca (LOCKSTEP_CA), or "
+                        "sslrootcert=FILE in the URL.");
     else if (cls == ERROR_CLASS_LOGIN)
         error_hint(err, "Check user and password of the URL.");
 }

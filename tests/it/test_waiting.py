@@ -166,6 +166,28 @@ def test_tls(tls, lockstep, certificates):
     lockstep.run("migrate", env=url("?sslmode=disable"), expect=4)
 
 
+def test_tls_authorities(tls, lockstep, certificates):
+    """Who signed the server's certificate: a file, text in a variable, the image's own bundle."""
+    full = {
+        "DATABASE_URL": tls.server.url(tls.name, host="localhost", query="?sslmode=verify-full")
+    }
+    pem = certificates.ca.read_text(encoding="ascii")
+    lockstep.run("migrate", env={**full, "LOCKSTEP_CA": str(certificates.ca)})
+    assert tls.own_tables() == ["person"]
+    lockstep.run("migrate", env={**full, "LOCKSTEP_CA": pem})
+    lockstep.run("migrate", "--ca", certificates.ca, env=full)
+    lockstep.run("status", env={**full, "SSL_CERT_FILE": str(certificates.ca)})
+    lockstep.run("migrate", "--ca", "system", env={**full, "SSL_CERT_FILE": str(certificates.ca)})
+    # The URL's own word counts before the setting; what libpq is told by its own means stands too.
+    system = {"DATABASE_URL": full["DATABASE_URL"] + "&sslrootcert=system"}
+    lockstep.run("migrate", env={**system, "SSL_CERT_FILE": str(certificates.ca)})
+    lockstep.run("migrate", env={**full, "PGSSLROOTCERT": str(certificates.ca)})
+    result = lockstep.run("migrate", "--ca", "/nowhere/ca.crt", env=full, expect=4)
+    assert "/nowhere/ca.crt" in result.err
+    # A backup is made by another program, which must find the authority too.
+    lockstep.run("backup", "dump", env={**full, "LOCKSTEP_CA": pem})
+
+
 def test_tls_required_and_not_there(postgres_app):
     plain(postgres_app)
     result = postgres_app.run(
