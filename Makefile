@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front for meson and ninja; `make help` prints the lines with two hashes.
 BUILD        ?= build
+LOCKSTEP     ?= $(BUILD)/lockstep
 PREFIX       ?= /usr/local
 DESTDIR      ?=
 FUZZ_SECONDS ?= 60
@@ -33,13 +34,13 @@ demo: deps ## install, build, and watch five replicas migrate a service together
 .PHONY: test
 test: deps ## everything: install, build, all tests on real servers, sanitizers, fuzzing, checks
 	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS)
-	@LOCKSTEP=$(CURDIR)/$(BUILD)/lockstep LOCKSTEP_BUILD=$(BUILD) LOCKSTEP_ASAN_BUILD=build-asan \
+	@LOCKSTEP=$(abspath $(LOCKSTEP)) LOCKSTEP_BUILD=$(BUILD) LOCKSTEP_ASAN_BUILD=build-asan \
 	    LOCKSTEP_FUZZ_BUILD=build-fuzz LOCKSTEP_FUZZ_SECONDS=10 tests/run-all
 
 .PHONY: soak
 soak: deps ## the long way: long races, the whole crash matrix, the whole suite under sanitizers
 	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS)
-	@LOCKSTEP_SOAK=1 LOCKSTEP=$(CURDIR)/$(BUILD)/lockstep LOCKSTEP_BUILD=$(BUILD) \
+	@LOCKSTEP_SOAK=1 LOCKSTEP=$(abspath $(LOCKSTEP)) LOCKSTEP_BUILD=$(BUILD) \
 	    LOCKSTEP_ASAN_BUILD=build-asan LOCKSTEP_FUZZ_BUILD=build-fuzz \
 	    LOCKSTEP_FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-all
 

@@ -84,6 +84,7 @@ def collect(cells, attempt):
 # -- killed ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_at_every_point(lockstep, fresh, engine):
     lockstep.migrations(story(engine))
@@ -98,6 +99,7 @@ def test_killed_at_every_point(lockstep, fresh, engine):
     collect(each_once(points), attempt)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_twice(lockstep, fresh, engine):
     """The run that takes over is killed as well, at the point after."""
@@ -116,6 +118,7 @@ def test_killed_twice(lockstep, fresh, engine):
     collect(pairs if SOAK else pairs[::4], attempt)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rollback_killed_at_every_point(lockstep, fresh, engine):
     lockstep.migrations({**story(engine), **DOWNS})
@@ -145,6 +148,7 @@ def test_rollback_killed_at_every_point(lockstep, fresh, engine):
     collect(each_once(points) if SOAK else [(name, 1) for name in dict.fromkeys(points)], attempt)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_at_any_moment(lockstep, fresh, engine):
     """Ten processes, each killed after a random time, over and over; then one that is left alone."""
@@ -196,6 +200,7 @@ def test_killed_while_the_server_works_on(lockstep, fresh, engine):
 # -- stopped --------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("engine", ["postgres", "mysql"])
 @pytest.mark.parametrize("lock", ["auto", "lease"])
 def test_stopped_leader_is_replaced_and_writes_no_more(lockstep, fresh, engine, lock):
@@ -255,6 +260,7 @@ def test_stopped_in_a_statement(postgres_app):
     assert postgres_app.run("migrate").applied() == 0
 
 
+@pytest.mark.faults
 def test_stopped_leader_on_sqlite_is_waited_for(lockstep, fresh):
     """There is no session to end: exit 5, and the leader may go on when it wakes up."""
     lockstep.migrations(story("sqlite"))
