@@ -50,12 +50,21 @@ def has_fault_points():
     return b"fault: " in done.stderr
 
 
+def is_static():
+    done = subprocess.run(["readelf", "-l", binary.BINARY], stdout=subprocess.PIPE, check=True)
+    return b"INTERP" not in done.stdout
+
+
 def pytest_collection_modifyitems(config, items):
-    wanted = [item for item in items if not item.get_closest_marker("faults")]
-    if len(wanted) == len(items) or has_fault_points():
-        return
-    config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("faults")])
-    items[:] = wanted
+    marks = {mark.name for item in items for mark in item.iter_markers()}
+    lacking = {name for name, has in NEEDS.items() if name in marks and not has()}
+    left_out = [item for item in items if any(item.get_closest_marker(n) for n in lacking)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+# What a test needs of the binary, by its mark.
+NEEDS = {"faults": has_fault_points, "static": is_static}
 
 
 @pytest.fixture(scope="session")
