@@ -50,7 +50,7 @@ fuzz: deps ## fuzz each target for FUZZ_SECONDS (60)
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
 .PHONY: check
-check: deps ## format, layers, headers, static analysis; runs nothing
+check: deps ## format, layers, headers, manual, static analysis; runs no test
 	@$(MAKE) --no-print-directory all
 	@tools/check $(BUILD)
 
@@ -60,8 +60,16 @@ bench: deps ## measure against psql, sqlite3 and dbmate; rewrites docs/benchmark
 	@tests/bench/bench.py --lockstep build-bench/lockstep
 
 .PHONY: install
-install: all ## install to DESTDIR, PREFIX (/usr/local)
-	install -D -m 755 $(BUILD)/lockstep $(DESTDIR)$(PREFIX)/bin/lockstep
+install: SHARE = $(DESTDIR)$(PREFIX)/share
+install: all ## binary, manual pages and completions to DESTDIR, PREFIX (/usr/local)
+	install -D -m 755 $(LOCKSTEP) $(DESTDIR)$(PREFIX)/bin/lockstep
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/bash-completion/completions \
+	    $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	install -m 644 docs/man/*.1 $(SHARE)/man/man1
+	install -m 644 docs/man/*.5 $(SHARE)/man/man5
+	$(LOCKSTEP) completion bash >$(SHARE)/bash-completion/completions/lockstep
+	$(LOCKSTEP) completion zsh >$(SHARE)/zsh/site-functions/_lockstep
+	$(LOCKSTEP) completion fish >$(SHARE)/fish/vendor_completions.d/lockstep.fish
 
 .PHONY: clean
 clean: ## remove what was built

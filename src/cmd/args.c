@@ -58,9 +58,8 @@ static bool
 unknown_option(Parser *p, Str flag, Error *err)
 {
     VEC(const char *) names = {0};
-    static const char *const common[] = {"help", "version", "quiet", "verbose"};
-    for (size_t i = 0; i < COUNT_OF(common); i++)
-        *vec_push(p->arena, &names) = common[i];
+    for (const CommonOption *o = common_options; o->flag != NULL; o++)
+        *vec_push(p->arena, &names) = o->flag;
     for (size_t i = 0; i < SET_COUNT; i++) {
         const SettingRow *row = setting_row((SettingId)i);
         *vec_push(p->arena, &names) = row->flag;
@@ -195,15 +194,10 @@ parse_long(Parser *p, Str text, Error *err)
 static bool
 parse_short(Parser *p, const char *text, Error *err)
 {
-    static const struct {
-        const char *text;
-        Str flag;
-    } shorts[] = {
-        {"-h", {"help", 4}}, {"-V", {"version", 7}}, {"-q", {"quiet", 5}}, {"-v", {"verbose", 7}}};
-    for (size_t i = 0; i < COUNT_OF(shorts); i++) {
+    for (const CommonOption *o = common_options; o->flag != NULL; o++) {
         bool known;
-        if (strcmp(text, shorts[i].text) == 0)
-            return parse_common(p, shorts[i].flag, STR_ABSENT, &known, err);
+        if (text[1] == o->letter && text[2] == '\0')
+            return parse_common(p, str_of(o->flag), STR_ABSENT, &known, err);
     }
     error_set(err, ERROR_USAGE, "unknown option '%s'", text);
     return error_hint(err, "Options are written out, as in `--dir`; `lockstep --help` lists them.");

@@ -38,6 +38,14 @@ typedef struct Command {
     int (*run)(Cli *cli, Error *err);
 } Command;
 
+/* Switches that are neither settings nor a command's: every command takes them. */
+typedef struct CommonOption {
+    char letter;
+    const char *flag, *help;
+} CommonOption;
+
+extern const CommonOption common_options[]; /* ends with flag NULL */
+
 extern const Command commands[];       /* ends with name NULL */
 const Command *command_find(Str name); /* by name or alias, NULL when there is none */
 
@@ -110,12 +118,30 @@ bool background_start(
     Cli *cli, RunOptions *options, bool serve_health, Background **ret, Error *err) MUST_CHECK;
 void background_stop(Background *b); /* NULL is fine; the health port is free afterwards */
 
-/* ---- help.c, completion.c ---- */
+/* ---- help.c, man.c, completion.c ---- */
+
+/* What help and manual pages both say. */
+extern const char help_about[], help_start[], help_usage[], help_strength[];
+/* Keys of lockstep.yaml that are no settings. */
+typedef struct FilePart {
+    const char *name, *form, *help;
+} FilePart;
+extern const FilePart file_parts[]; /* ends with name NULL */
+
+bool help_starts_group(const Command *command); /* the first of its group in the table */
+/* The first setting of its group, and the group is in `list` ("*", "database,output", NULL). */
+bool help_starts_settings(const char *list, SettingId id);
+bool help_shows_no(const SettingRow *row);            /* --no-FLAG is worth telling */
+char *help_exit_status(Arena *arena, ErrorCode code); /* "0", "128+N" */
 
 void help_overview(StrBuf *out, bool color);
 void help_command(StrBuf *out, const Command *command, bool color);
 void help_settings(StrBuf *out, bool color);
 void help_version(Arena *arena, StrBuf *out);
+/* The roff of lockstep(1) (NULL), of a command's page, of "lockstep.yaml"; false for any other. */
+bool man_write(StrBuf *out, const char *topic);
+/* Prose as roff: `code` is bold, and no other character means anything to roff. Ends its line. */
+void man_text(StrBuf *out, const char *text);
 /* "bash", "zsh", "fish"; false for any other. */
 bool completion_write(StrBuf *out, const char *shell);
 

@@ -62,6 +62,20 @@ static const CommandOption yes_only[] = {
     OPTIONS_END,
 };
 
+static const CommandOption help_options[] = {
+    {"man", NULL,
+     "print the manual page as roff: that of COMMAND, of `lockstep.yaml`, or of lockstep itself"},
+    OPTIONS_END,
+};
+
+const CommonOption common_options[] = {
+    {'h', "help", "show help; after a command, that command's own"},
+    {'V', "version", "show the version and those of the libraries in use"},
+    {'q', "quiet", "log errors only"},
+    {'v', "verbose", "log details too"},
+    {0},
+};
+
 const Command commands[] = {
     {
         .name = "run",
@@ -253,6 +267,10 @@ const Command commands[] = {
         .group = "Other",
         .args = "[COMMAND]",
         .summary = "Show help, also `help settings`.",
+        .examples = "lockstep help migrate\n"
+                    "lockstep help settings\n"
+                    "lockstep help --man migrate | man -l -",
+        .options = help_options,
         .max_args = 1,
         .loads_settings = true,
         .run = cmd_help,

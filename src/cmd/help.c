@@ -14,6 +14,24 @@
 
 enum { HELP_CEILING = 1 << 20, NAME_COLUMN = 2, TEXT_COLUMN = 17, OPTION_TEXT_COLUMN = 6 };
 
+const char help_about[] =
+    "lockstep runs database migrations when software is deployed: once, however many replicas "
+    "start, for PostgreSQL, MySQL, MariaDB and SQLite.";
+const char help_start[] = "Start with `lockstep detect`, then `lockstep plan`.";
+const char help_usage[] = "COMMAND [OPTIONS] [ARGUMENTS]";
+const char help_strength[] =
+    "Settings, strongest first: the option, the LOCKSTEP_* variable, a variable of other tools, "
+    "lockstep.yaml, the default. Durations are `500ms`, `5s`, `10m`, `2h`; a bare number is "
+    "seconds.";
+
+const FilePart file_parts[] = {
+    {"expect", "engine, version",
+     "what the server must be; another one is refused before anything is applied"},
+    {"environments", "by name, the same keys again",
+     "keys that are stronger than those outside, in the part that --environment names"},
+    {0},
+};
+
 static void
 add_heading(StrBuf *out, const char *text, bool color)
 {
@@ -44,9 +62,8 @@ add_command(StrBuf *out, const Command *command)
             command->summary);
 }
 
-/* Each group once, in the order of the table. */
-static bool
-is_first_of_group(const Command *command)
+bool
+help_starts_group(const Command *command)
 {
     for (const Command *c = commands; c != command; c++)
         if (strcmp(c->group, command->group) == 0)
@@ -57,14 +74,11 @@ is_first_of_group(const Command *command)
 void
 help_overview(StrBuf *out, bool color)
 {
-    output_wrap(out,
-                "lockstep runs database migrations when software is deployed: once, however "
-                "many replicas start, for PostgreSQL, MySQL, MariaDB and SQLite.",
-                0, 0);
+    output_wrap(out, help_about, 0, 0);
     add_heading(out, "Usage", color);
-    strbuf_puts(out, "  lockstep COMMAND [OPTIONS] [ARGUMENTS]\n");
+    strbuf_printf(out, "  lockstep %s\n", help_usage);
     for (const Command *first = commands; first->name != NULL; first++) {
-        if (!is_first_of_group(first))
+        if (!help_starts_group(first))
             continue;
         add_heading(out, first->group, color);
         for (const Command *c = first; c->name != NULL; c++)
@@ -72,12 +86,11 @@ help_overview(StrBuf *out, bool color)
                 add_command(out, c);
     }
     add_heading(out, "Options", color);
-    add_row(out, "-h, --help", "show help; after a command, that command's own");
-    add_row(out, "-V, --version", "show the version and those of the libraries in use");
-    add_row(out, "-q, --quiet", "log errors only");
-    add_row(out, "-v, --verbose", "log details too");
-    strbuf_puts(out, "\nStart with `lockstep detect`, then `lockstep plan`.\n"
-                     "`lockstep help settings` lists what every command takes.\n");
+    SCRATCH_ARENA(arena);
+    for (const CommonOption *o = common_options; o->flag != NULL; o++)
+        add_row(out, str_printf(arena, "-%c, --%s", o->letter, o->flag), o->help);
+    strbuf_printf(out, "\n%s\n`lockstep help settings` lists what every command takes.\n",
+                  help_start);
 }
 
 static void
@@ -104,12 +117,28 @@ group_listed(const char *list, const char *group)
     return false;
 }
 
+bool
+help_starts_settings(const char *list, SettingId id)
+{
+    const char *group = setting_row(id)->group;
+    bool first = group_listed(list, group);
+    for (size_t i = 0; i < id && first; i++)
+        first = strcmp(setting_row((SettingId)i)->group, group) != 0;
+    return first;
+}
+
+/* What is off unless said has no use for its opposite. */
+bool
+help_shows_no(const SettingRow *row)
+{
+    return row->type == SETTING_BOOL && row->value && strcmp(row->value, "true") == 0;
+}
+
 static void
 add_setting(StrBuf *out, const SettingRow *row)
 {
-    bool on = row->type == SETTING_BOOL && row->value && strcmp(row->value, "true") == 0;
     strbuf_printf(out, "  --%s%s%s", row->flag, row->arg ? " " : "", row->arg ? row->arg : "");
-    if (on)
+    if (help_shows_no(row))
         strbuf_printf(out, ", --no-%s", row->flag);
     strbuf_addc(out, '\n');
     SCRATCH_ARENA(arena);
@@ -128,10 +157,7 @@ add_settings(StrBuf *out, const char *list, bool color)
 {
     for (size_t i = 0; i < SET_COUNT; i++) {
         const char *group = setting_row((SettingId)i)->group;
-        bool first = group_listed(list, group);
-        for (size_t k = 0; k < i && first; k++)
-            first = strcmp(setting_row((SettingId)k)->group, group) != 0;
-        if (!first)
+        if (!help_starts_settings(list, (SettingId)i))
             continue;
         add_heading(out, group, color);
         for (size_t k = i; k < SET_COUNT; k++) {
@@ -182,14 +208,16 @@ help_command(StrBuf *out, const Command *command, bool color)
                          "key.\n");
 }
 
+char *
+help_exit_status(Arena *arena, ErrorCode code)
+{
+    return str_printf(arena, "%d%s", error_code_status(code), code == ERROR_SIGNALLED ? "+N" : "");
+}
+
 void
 help_settings(StrBuf *out, bool color)
 {
-    output_wrap(out,
-                "Settings, strongest first: the option, the LOCKSTEP_* variable, a variable "
-                "of other tools, lockstep.yaml, the default. Durations are `500ms`, `5s`, "
-                "`10m`, `2h`; a bare number is seconds.",
-                0, 0);
+    output_wrap(out, help_strength, 0, 0);
     add_settings(out, "*", color);
     add_heading(out, "Names of other tools, understood too", color);
     for (size_t i = 0; i < SET_COUNT; i++) {
@@ -203,15 +231,12 @@ help_settings(StrBuf *out, bool color)
     for (size_t i = 0; i < SET_COUNT; i++)
         if (setting_row((SettingId)i)->key)
             strbuf_printf(&list, "%s%s", list.n ? ", " : "", setting_row((SettingId)i)->key);
-    strbuf_puts(&list, ", expect (engine, version), environments (by name, the same keys again)");
+    for (const FilePart *part = file_parts; part->name != NULL; part++)
+        strbuf_printf(&list, ", %s (%s)", part->name, part->form);
     output_wrap(out, list.p, 0, NAME_COLUMN);
     add_heading(out, "Exit status", color);
-    for (size_t i = 0; i < ERROR_COUNT; i++) {
-        char number[24];
-        snprintf(number, sizeof number, "%d%s", error_code_status((ErrorCode)i),
-                 i == ERROR_SIGNALLED ? "+N" : "");
-        add_row(out, number, error_code_meaning((ErrorCode)i));
-    }
+    for (size_t i = 0; i < ERROR_COUNT; i++)
+        add_row(out, help_exit_status(arena, (ErrorCode)i), error_code_meaning((ErrorCode)i));
 }
 
 void
@@ -236,15 +261,17 @@ print(const StrBuf *out, Error *err)
 static bool
 unknown_topic(Cli *cli, const char *topic, Error *err)
 {
+    bool man = cli_option(cli, "man") != NULL;
+    const char *help = man ? "help --man" : "help";
     VEC(const char *) names = {0};
     for (const Command *c = commands; c->name != NULL; c++)
         *vec_push(cli->arena, &names) = c->name;
-    *vec_push(cli->arena, &names) = "settings";
+    *vec_push(cli->arena, &names) = man ? "lockstep.yaml" : "settings";
     *vec_push(cli->arena, &names) = NULL;
     error_set(err, ERROR_USAGE, "there is no command '%s' to show help for", topic);
     const char *nearest = str_nearest(str_of(topic), names.p);
     if (nearest)
-        return error_hint(err, "Did you mean `lockstep help %s`?", nearest);
+        return error_hint(err, "Did you mean `lockstep %s %s`?", help, nearest);
     return error_hint(err, "`lockstep help` lists the commands.");
 }
 
@@ -254,6 +281,11 @@ cmd_help(Cli *cli, Error *err)
     StrBuf out = strbuf_new(cli->arena, HELP_CEILING);
     const char *topic = cli->said.args[0];
     const Command *command = topic ? command_find(str_of(topic)) : NULL;
+    bool man = cli_option(cli, "man") != NULL;
+    if (man && !man_write(&out, topic))
+        return unknown_topic(cli, topic, err);
+    if (man)
+        return print(&out, err);
     if (command)
         help_command(&out, command, cli->stdout_color);
     else if (topic && strcmp(topic, "settings") == 0)
