@@ -164,22 +164,22 @@ connect_class(const char *text)
     return ERROR_CLASS_OTHER;
 }
 
-/* One line that tells: libpq's last reason, without its
- * questions ("Is the server running ...?") and without the address, which the URL shows. */
+/* One line that tells: libpq's last reason, without its questions ("Is the server running ...?"),
+ * its advice ("Either provide the file ...") and the address, which the URL shows. */
 static Str
 telling_part(Str text)
 {
-    Str rest = str_trim(text), part = STR_ABSENT;
+    Str rest = str_trim(text), part = STR_ABSENT, address = STR("connection to server");
     while (rest.n) {
         size_t end = str_find(rest, '\n');
         Str line = str_sub(rest, 0, end);
-        bool question = line.n && line.p[0] == '\t';
-        if (line.n && !question)
+        bool question = line.n && line.p[0] == '\t', advice = str_starts(part, address);
+        if (line.n && !question && (!advice || str_starts(line, address)))
             part = line;
         rest = str_sub(rest, end + 1, rest.n);
     }
     size_t failed = str_find_str(part, STR(" failed: "));
-    if (str_starts(part, STR("connection to server")) && failed < part.n)
+    if (str_starts(part, address) && failed < part.n)
         part = str_sub(part, failed + 9, part.n);
     return str_starts(part, STR("error: ")) ? str_sub(part, 7, part.n) : part;
 }
