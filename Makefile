@@ -59,6 +59,10 @@ bench: deps ## measure against psql, sqlite3 and dbmate; rewrites docs/benchmark
 	@$(MAKE) --no-print-directory build-bench $(PEERS)
 	@tests/bench/bench.py --lockstep build-bench/lockstep
 
+.PHONY: release
+release: deps ## the static binary, its package, SBOM and licences, in dist/
+	@tools/release
+
 .PHONY: install
 install: SHARE = $(DESTDIR)$(PREFIX)/share
 install: all ## binary, manual pages and completions to DESTDIR, PREFIX (/usr/local)
@@ -73,7 +77,7 @@ install: all ## binary, manual pages and completions to DESTDIR, PREFIX (/usr/lo
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BUILD) build-asan build-fuzz build-bench
+	rm -rf $(BUILD) build-asan build-fuzz build-bench build-release dist
 
 .PHONY: help
 help: ## this list

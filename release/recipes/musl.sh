@@ -1,0 +1,12 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The C library and the specs with which gcc uses it. Debian's patch lets those make a static PIE.
+CC="gcc -Os -ffunction-sections -fdata-sections -ffile-prefix-map=$BUILD=/lockstep" \
+    ./configure --prefix="$PREFIX" --disable-shared --enable-wrapper=gcc >configure.log
+make -j"$JOBS"
+make install
+# The kernel's own headers are no part of musl. They hold numbers and layouts, no code.
+multiarch=$(gcc -print-multiarch)
+ln -sfn /usr/include/linux "$PREFIX/include/linux"
+ln -sfn /usr/include/asm-generic "$PREFIX/include/asm-generic"
+ln -sfn "/usr/include/$multiarch/asm" "$PREFIX/include/asm"
