@@ -55,9 +55,9 @@ check: deps ## format, layers, headers, manual, static analysis; runs no test
 	@tools/check $(BUILD)
 
 .PHONY: bench
-bench: deps ## measure against psql, sqlite3 and dbmate; rewrites docs/benchmarks.md
+bench: deps ## measure against psql, sqlite3, dbmate; dist/lockstep where it is there
 	@$(MAKE) --no-print-directory build-bench $(PEERS)
-	@tests/bench/bench.py --lockstep build-bench/lockstep
+	@tests/bench/bench.py --lockstep $(or $(wildcard dist/lockstep),build-bench/lockstep)
 
 .PHONY: release
 release: deps ## the static binary, its package, SBOM and licences, in dist/

@@ -92,10 +92,72 @@ fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *err)
     return true;
 }
 
-static int
-by_name(const void *a, const void *b)
+/* A name by its first eight bytes after what all names begin with, which decide nearly always. */
+typedef struct Key {
+    uint64_t head;
+    const FsEntry *entry;
+} Key;
+
+static bool
+is_before(const Key *a, const Key *b)
 {
-    return strcmp(((const FsEntry *)a)->name, ((const FsEntry *)b)->name);
+    return a->head != b->head ? a->head < b->head : strcmp(a->entry->name, b->entry->name) < 0;
+}
+
+static size_t
+common_prefix(const FsList *list)
+{
+    const char *first = list->p[0].name;
+    size_t n = strlen(first);
+    for (size_t i = 1; i < list->n; i++) {
+        size_t same = 0;
+        while (same < n && list->p[i].name[same] == first[same])
+            same++;
+        n = same;
+    }
+    return n;
+}
+
+/* Merges neighbours of `width` keys from one array into the other. */
+static void
+merge_runs(const Key *from, Key *to, size_t n, size_t width)
+{
+    for (size_t left = 0; left < n; left += 2 * width) {
+        size_t middle = left + width < n ? left + width : n;
+        size_t end = middle + width < n ? middle + width : n;
+        for (size_t a = left, b = middle, out = left; out < end; out++) {
+            bool right = a == middle || (b < end && is_before(&from[b], &from[a]));
+            to[out] = right ? from[b++] : from[a++];
+        }
+    }
+}
+
+/* By name in byte order. On the way of every start: with the C library's sort, 5,000 names take
+ * several times as long, a tenth of all that a start with nothing to do takes. */
+static void
+sort_entries(Arena *arena, FsList *list)
+{
+    SCRATCH_ARENA(scratch);
+    size_t n = list->n, prefix = n ? common_prefix(list) : 0;
+    Key *keys = arena_array(scratch, Key, n), *spare = arena_array(scratch, Key, n);
+    FsEntry *sorted = arena_array(arena, FsEntry, n);
+    for (size_t i = 0; i < n; i++) {
+        const char *rest = list->p[i].name + prefix;
+        uint64_t head = 0;
+        for (int left = 8; left-- > 0 && *rest; rest++)
+            head |= (uint64_t)(unsigned char)*rest << (8 * left);
+        keys[i] = (Key){head, &list->p[i]};
+    }
+    for (size_t width = 1; width < n; width *= 2) {
+        merge_runs(keys, spare, n, width);
+        Key *merged = spare;
+        spare = keys;
+        keys = merged;
+    }
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = *keys[i].entry;
+    list->p = sorted;
+    list->size = n;
 }
 
 /* Only a link matters before the stat; FS_ABSENT: the file system does not tell. */
@@ -146,8 +208,7 @@ fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
         FsEntry *entry = vec_push(arena, &list);
         *entry = (FsEntry){.name = str_dup(arena, str_of(e->d_name)), .kind = kind_of_dirent(e)};
     }
-    if (list.n)
-        qsort(list.p, list.n, sizeof *list.p, by_name);
+    sort_entries(arena, &list);
     /* Names of one age are neighbours in the kernel's caches too: quicker than in hash order. */
     for (size_t i = 0; i < list.n; i++)
         look_at(dirfd(d), &list.p[i]);

@@ -377,6 +377,11 @@ def machine():
             f" {int(memory.group(1)) // MB} GiB, Linux {platform.release()}")
 
 
+def kind(binary):
+    said = subprocess.run(["readelf", "-l", binary], check=True, stdout=subprocess.PIPE).stdout
+    return "a release build, " + ("dynamic" if b"INTERP" in said else "static (`make release`)")
+
+
 def page(bench, load):
     sqlite_version = first_line("sqlite3", "--version").split()[0]
     lines = [
@@ -391,7 +396,7 @@ def page(bench, load):
         f"- Date: {datetime.date.today().isoformat()}",
         f"- Machine: {machine()}; load average before and after:"
         f" {load:.1f}, {os.getloadavg()[0]:.1f}",
-        f"- {first_line(bench.lockstep, '--version')}, a release build;"
+        f"- {first_line(bench.lockstep, '--version')}, {kind(bench.lockstep)};"
         f" {first_line(PSQL, '--version')}; SQLite {sqlite_version}; "
         + (first_line(bench.dbmate, "--version") if bench.dbmate else "no dbmate here"),
         "",

@@ -187,6 +187,27 @@ test_list(void **state)
     assert_non_null(strstr(err.message, "Not a directory"));
 }
 
+/* Names that begin alike, that end within or after the eight bytes that are compared first, and
+ * every number of them around powers of two. */
+static void
+test_list_order(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"",           "_",          "_a",          "_abcdefgh",
+                                       "_abcdefghi", "_abcdefghj", "_abcdefghij", "\xff",
+                                       "\xc3\xa9",   "A",          "a",           "\x01"};
+    for (size_t n = 1; n <= 70; n++) {
+        FsList list;
+        size_t i = n * 37 % 71;
+        put(str_printf(arena, "common_%02zu%s", i, ends[n % COUNT_OF(ends)]), STR(""));
+        put(str_printf(arena, "common_07%s", ends[n % COUNT_OF(ends)]), STR(""));
+        assert_true(fs_list(arena, dir, &list, &err));
+        assert_true(list.n > n / 2);
+        for (i = 1; i < list.n; i++)
+            assert_true(strcmp(list.p[i - 1].name, list.p[i].name) < 0);
+    }
+}
+
 static void
 test_write_atomic(void **state)
 {
