@@ -7,6 +7,7 @@
  * that reads the environment; included by cmd only.
  */
 
+#include "core/env.h"
 #include "core/error.h"
 #include "core/str.h"
 
@@ -85,12 +86,8 @@ int64_t setting_ms(const Settings *s, SettingId id);
 char **setting_list(const Settings *s, SettingId id); /* NULL when not set */
 bool setting_is_set(const Settings *s, SettingId id); /* not by default */
 
-/* The environment as a value: look up, with X_FILE (Docker secrets) standing for X's content. */
-const char *env_get(char *const *environ_, const char *name);
-/* *ret NULL when neither X nor X_FILE is set; an unreadable X_FILE is ERROR_USAGE. Empty counts as
- * unset. */
+/* The value of a variable, with X_FILE (Docker secrets) standing for X's content. *ret NULL when
+ * neither X nor X_FILE is set; an unreadable X_FILE is ERROR_USAGE. Empty counts
+ * as unset. */
 bool
 env_secret(Arena *arena, char *const *environ_, const char *name, Str *ret, Error *err) MUST_CHECK;
-/* A copy without the names listed (NULL-terminated). */
-char **env_without(Arena *arena, char *const *environ_, const char *const *names);
-char **env_with(Arena *arena, char *const *environ_, const char *name, const char *value);
