@@ -14,7 +14,7 @@ musl-cc -O2 -c sqlite3.c -o sqlite3.o \
     -DSQLITE_ALLOW_ROWID_IN_VIEW -DSQLITE_LIKE_DOESNT_MATCH_BLOBS -DSQLITE_USE_URI=1 \
     -DSQLITE_MAX_SCHEMA_RETRY=25 -DSQLITE_MAX_VARIABLE_NUMBER=250000 -DHAVE_USLEEP=1
 rm -f libsqlite3.a
-ar rcsD libsqlite3.a sqlite3.o
+"$AR" rcsD libsqlite3.a sqlite3.o
 install_headers . sqlite3.h
 install_archives libsqlite3.a
 pkgconfig sqlite3 -lsqlite3
