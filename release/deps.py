@@ -53,13 +53,15 @@ class Build:
 
     def wrapper(self):
         """musl-cc: gcc with musl and the flags, so that no configure script repeats them."""
-        # The maps hide where it was built, so that the same bytes come out anywhere.
+        # The maps hide where it was built, so that the same bytes come out anywhere. Of two that
+        # fit, gcc takes the last.
         return "\n".join(
             [
                 "#!/bin/sh",
                 f'exec {self.arch.tools}gcc -specs="{self.prefix}/lib/musl-gcc.specs" \\',
                 f'    {" ".join(CFLAGS)} \\',
-                f'    -ffile-prefix-map="{self.folder}"=/lockstep -ffile-prefix-map="{self.root}"=. \\',
+                f'    -ffile-prefix-map="{self.root}"=. \\',
+                f'    -ffile-prefix-map="{self.folder}"=/lockstep \\',
                 f'    {" ".join(LDFLAGS)} "$@"',
                 "",
             ]

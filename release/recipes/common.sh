@@ -8,6 +8,7 @@ set -euo pipefail
 export CC=musl-cc AR=musl-ar RANLIB=musl-ranlib NM=musl-nm OBJCOPY=musl-objcopy STRIP=musl-strip
 export LC_ALL=C TZ=UTC
 BUILDER=$(gcc -dumpmachine)
+export BUILDER
 
 install_headers() { # FOLDER FILE...
     install -d "$PREFIX/include/$1"
