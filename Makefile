@@ -63,6 +63,10 @@ bench: deps ## measure against psql, sqlite3, dbmate; dist/lockstep where it is 
 release: deps ## the static binary, its package, SBOM and licences, in dist/ (ARCH=aarch64: for that)
 	@tools/release
 
+.PHONY: size
+size: deps ## what each library adds to the static binary: writes docs/size.md
+	@tools/release size
+
 .PHONY: install
 install: SHARE = $(DESTDIR)$(PREFIX)/share
 install: all ## binary, manual pages and completions to DESTDIR, PREFIX (/usr/local)

@@ -12,6 +12,7 @@ import hardening
 import lock
 import package
 import sbom
+import without
 
 CROSS = """[binaries]
 c = '{bin}/musl-cc'
@@ -46,20 +47,20 @@ def run(words, log, env):
         raise lock.Failed(f"lockstep did not build ({log}):\n{tail}")
 
 
-def link(build, epoch):
+def link(build, epoch, options=(), name="lockstep"):
     """Meson and ninja in a folder of their own, from nothing where a library or a flag changed."""
     cross = build.folder / "cross.ini"
     text = CROSS.format(bin=build.bin, prefix=build.prefix, arch=build.arch.name)
-    folder, log = build.folder / "lockstep", build.folder / "lockstep.log"
+    folder, log = build.folder / name, build.folder / f"{name}.log"
     log.unlink(missing_ok=True)
     env = os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C", "TZ": "UTC"}
     for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "PKG_CONFIG_PATH"):
         env.pop(name, None)
     # ninja sees neither another flag in the wrapper nor another archive of the old one's name.
-    known = text + "".join(
-        path.read_text() for path in sorted(build.stamps.iterdir()) if path.name != "lockstep"
+    known = "\n".join([text, *options]) + "".join(
+        path.read_text() for path in sorted(build.stamps.iterdir())
     )
-    stamp = build.stamps / "lockstep"
+    stamp = folder / "made-of"
     if not (stamp.is_file() and stamp.read_text() == known and (folder / "build.ninja").is_file()):
         shutil.rmtree(folder, ignore_errors=True)
         cross.write_text(text, encoding="utf-8")
@@ -73,6 +74,7 @@ def link(build, epoch):
                 "-Doptimization=s",
                 "-Dfaults=false",
                 "-Dstatic=true",
+                *options,
                 folder,
                 build.root,
             ],
@@ -85,10 +87,10 @@ def link(build, epoch):
     return folder / "lockstep"
 
 
-def version(build):
+def version(build, name="lockstep"):
     """What meson.build says, so that it stands in one place."""
     introspected = subprocess.run(
-        ["meson", "introspect", "--projectinfo", build.folder / "lockstep"],
+        ["meson", "introspect", "--projectinfo", build.folder / name],
         check=True,
         capture_output=True,
         text=True,
@@ -106,7 +108,8 @@ def licences(build, libraries, dist):
             suffix = f"-{text.stem}" if text.suffix in (".h", ".c") else ""
             shutil.copyfile(text, into / f"{library.name}{suffix}.txt")
     # libpg_query's copy of PostgreSQL comes without PostgreSQL's own licence, which libpq brings.
-    shutil.copyfile(into / "libpq.txt", into / "libpg_query-postgresql.txt")
+    if (into / "libpq.txt").exists():
+        shutil.copyfile(into / "libpq.txt", into / "libpg_query-postgresql.txt")
     shutil.copyfile(lock.HERE / "licences.txt", into / "README.txt")
     # What gcc itself adds: its helpers, and the two files around constructors.
     major = sbom.gcc_version(build).split(".")[0]
@@ -157,16 +160,20 @@ def sums(dist):
     (dist / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
-def make(build, libraries, epoch, say):
+def strip(build, built, into):
+    subprocess.run(
+        [build.bin / "musl-strip", "--strip-all", "-R", ".comment", "-o", into, built], check=True
+    )
+
+
+def make(build, libraries, left_out, epoch, say):
+    libraries = without.linked(libraries, left_out)
     dist = dist_of(build.root, build.arch)
     empty(dist)
     binary = dist / "lockstep"
     with say("link lockstep"):
-        built = link(build, epoch)
-        subprocess.run(
-            [build.bin / "musl-strip", "--strip-all", "-R", ".comment", "-o", binary, built],
-            check=True,
-        )
+        built = link(build, epoch, without.options(left_out))
+        strip(build, built, binary)
         found = hardening.rows(binary, built, f"{build.arch.tools}objdump")
         if hardening.lacking(found):
             raise lock.Failed(f"{binary} lacks: {', '.join(hardening.lacking(found))}")

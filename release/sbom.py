@@ -99,7 +99,8 @@ def document(binary, version, build, libraries, epoch):
     )
     related = [("SPDXRef-DOCUMENT", "DESCRIBES", main["SPDXID"])]
     related += [(main["SPDXID"], "STATIC_LINK", each["SPDXID"]) for each in packages[1:]]
-    for library, name, its_version, licence in WITHIN:
+    names = {library.name for library in libraries}
+    for library, name, its_version, licence in (each for each in WITHIN if each[0] in names):
         packages.append(package(name, its_version, licence, sourceInfo=f"a copy within {library}"))
         related.append((identifier(library), "CONTAINS", identifier(name)))
     created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)

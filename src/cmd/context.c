@@ -44,11 +44,15 @@ cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err)
         /* Plain SQL needs no server to be tried out. */
         if (!dburl_parse(cli->arena, STR("sqlite:lockstep.db"), ret, err))
             return false;
+        if (!db_supports(ret->engine, err))
+            return error_wrap(err, "no database is named, and sqlite:lockstep.db is out of reach");
         *ret_from = NULL;
         return true;
     }
     if (!parse_choice(cli, &choice, ret, err))
         return false;
+    if (!db_supports(ret->engine, err))
+        return error_wrap(err, "%s", choice.from);
     *ret_from = choice.from;
     return true;
 }

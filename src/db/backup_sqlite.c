@@ -4,14 +4,11 @@
  * begin again by itself (SQLite 3.x: sqlite3_backup_step), so it is never torn.
  */
 
-#include "db/backup.h"
+#include "db/sqlite_internal.h"
 
 #include "core/clock.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/banned.h"
 
@@ -59,7 +56,7 @@ copy_pages(Wait *wait, sqlite3_backup *backup, int *ret_code, Error *err)
 }
 
 bool
-db_copy_file(Wait *wait, const char *from, const char *to, Error *err)
+sqlite_copy_file(Wait *wait, const char *from, const char *to, Error *err)
 {
     CLEANUP(cleanup_sqlite) sqlite3 *source = NULL;
     CLEANUP(cleanup_sqlite) sqlite3 *target = NULL;
@@ -77,17 +74,4 @@ db_copy_file(Wait *wait, const char *from, const char *to, Error *err)
     if (code != SQLITE_DONE)
         return fail(err, target, code, to);
     return ended == SQLITE_OK || fail(err, target, ended, to);
-}
-
-bool
-db_is_sqlite_file(const char *path)
-{
-    static const char magic[16] = "SQLite format 3";
-    char begin[sizeof magic] = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, begin, sizeof begin);
-    close(fd);
-    return n == (ssize_t)sizeof begin && memcmp(begin, magic, sizeof magic) == 0;
 }

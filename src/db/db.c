@@ -8,23 +8,13 @@
 
 #include "core/banned.h"
 
-static const DbDriver *
-driver_of(DbEngine engine)
-{
-    static const DbDriver *const drivers[] = {
-        [DB_POSTGRES] = &driver_postgres,
-        [DB_MYSQL] = &driver_mysql,
-        [DB_SQLITE] = &driver_sqlite,
-    };
-    assert(engine < COUNT_OF(drivers));
-    return drivers[engine];
-}
-
 bool
 db_connect_start(Arena *arena, const DbUrl *url, const DbOptions *options, Db **ret, Error *err)
 {
+    if (!db_supports(url->engine, err))
+        return false;
     Db *db = arena_make(arena, Db);
-    db->driver = driver_of(url->engine);
+    db->driver = db_driver(url->engine);
     db->arena = arena;
     db->url = *url;
     db->options = *options;
@@ -77,7 +67,9 @@ db_cleanup(Db **db)
 bool
 db_create_database(Arena *arena, const DbUrl *url, const DbOptions *options, Error *err)
 {
-    const DbDriver *driver = driver_of(url->engine);
+    if (!db_supports(url->engine, err))
+        return false;
+    const DbDriver *driver = db_driver(url->engine);
     return !driver->create_database || driver->create_database(arena, url, options, err);
 }
 

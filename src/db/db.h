@@ -47,6 +47,10 @@ typedef struct DbFacts {
     bool no_backslash_escapes, ansi_quotes; /* MySQL: sql_mode, for splitting */
 } DbFacts;
 
+/* ERROR_USAGE where this build leaves the engine out. Connecting asks it too; a command asks before
+ * it does anything else. */
+bool db_supports(DbEngine engine, Error *err) MUST_CHECK;
+
 /* Begin connecting and return at once (PostgreSQL); db_connect_finish waits. What needs no
  * database can be done in between. Others connect in finish. */
 bool db_connect_start(

@@ -7,12 +7,14 @@
  */
 
 #include "db/db.h"
+#include "db/version.h"
 
 typedef struct DbDriver {
     const char *name;
     DbEngine engine;
     unsigned caps;
     const char *const *queries; /* indexed by DbQuery; NULL = not for this engine */
+    LibraryVersion (*library)(Arena *arena);
 
     bool (*connect_start)(Db *db, Error *err); /* may be NULL; close is called when it fails */
     bool (*connect_finish)(Db *db, Error *err);
@@ -28,6 +30,8 @@ typedef struct DbDriver {
     Str (*quote_literal)(const Db *db, Arena *arena, Str value);
     Str (*digest_expr)(const Db *db, Arena *arena, const char *const *columns);
     bool (*create_database)(Arena *arena, const DbUrl *url, const DbOptions *options, Error *err);
+    /* Of a file engine: db_copy_file. */
+    bool (*copy_file)(Wait *wait, const char *from, const char *to, Error *err);
     bool (*pause)(Db *db, int64_t ms, Error *err);                  /* NULL: nothing wakes it */
     bool (*cancel_session)(Db *db, int64_t session_id, Error *err); /* NULL without SERVER */
     bool (*end_session)(Db *db, int64_t session_id, Error *err);    /* NULL without SERVER */
@@ -36,6 +40,7 @@ typedef struct DbDriver {
 } DbDriver;
 
 extern const DbDriver driver_postgres, driver_mysql, driver_sqlite;
+const DbDriver *db_driver(DbEngine engine); /* NULL = this build leaves it out */
 
 /* Generated from queries/<engine>/: by DbQuery, NULL where the engine lacks the name. */
 extern const char *const queries_postgres[DB_QUERY_COUNT + 1];

@@ -594,11 +594,19 @@ create_database(Arena *arena, const DbUrl *url, const DbOptions *options, Error 
     return true;
 }
 
+static LibraryVersion
+library(Arena *arena)
+{
+    (void)arena;
+    return (LibraryVersion){"libmariadb", mysql_get_client_info()};
+}
+
 const DbDriver driver_mysql = {
     .name = "mysql",
     .engine = DB_MYSQL,
     .caps = DB_CAP_SESSION_LOCK | DB_CAP_SERVER,
     .queries = queries_mysql,
+    .library = library,
     .connect_finish = connect_finish,
     .close = close_connection,
     .alive = alive,

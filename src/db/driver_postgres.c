@@ -652,12 +652,20 @@ pg_create_database(Arena *arena, const DbUrl *url, const DbOptions *options, Err
     return create_through(arena, url, &how, "template1", err);
 }
 
+static LibraryVersion
+pg_library(Arena *arena)
+{
+    int pq = PQlibVersion(); /* 150018: two parts since PostgreSQL 10 */
+    return (LibraryVersion){"libpq", str_printf(arena, "%d.%d", pq / 10000, pq % 10000)};
+}
+
 const DbDriver driver_postgres = {
     .name = "postgresql",
     .engine = DB_POSTGRES,
     .caps = DB_CAP_DDL_TRANSACTION | DB_CAP_SCRIPT | DB_CAP_SESSION_LOCK | DB_CAP_SERVER |
             DB_CAP_ASYNC_COMMIT,
     .queries = queries_postgres,
+    .library = pg_library,
     .connect_start = pg_connect_start,
     .connect_finish = pg_connect_finish,
     .close = pg_close,

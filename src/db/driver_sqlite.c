@@ -701,11 +701,19 @@ sqlite_victims(Db *db, int64_t session_id, int64_t *longest_ms, int64_t *count, 
     return true;
 }
 
+static LibraryVersion
+sqlite_library(Arena *arena)
+{
+    (void)arena;
+    return (LibraryVersion){"sqlite", sqlite3_libversion()};
+}
+
 const DbDriver driver_sqlite = {
     .name = "sqlite",
     .engine = DB_SQLITE,
     .caps = DB_CAP_DDL_TRANSACTION | DB_CAP_SCRIPT | DB_CAP_GROUP_COMMIT,
     .queries = queries_sqlite,
+    .library = sqlite_library,
     .connect_finish = sqlite_connect,
     .close = sqlite_close,
     .alive = sqlite_alive,
@@ -718,6 +726,7 @@ const DbDriver driver_sqlite = {
     .quote_literal = sqlite_quote_literal,
     .digest_expr = sqlite_digest_expr,
     .create_database = sqlite_create_database,
+    .copy_file = sqlite_copy_file,
     .blockers = sqlite_blockers,
     .victims = sqlite_victims,
 };

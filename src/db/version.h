@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Versions of libpq, libmariadb and SQLite. */
+/* Versions of the client libraries of the engines that this build has. */
 
 #include "core/version.h"
 

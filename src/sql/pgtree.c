@@ -14,6 +14,7 @@
 #include <pg_query.h>
 
 #include "sql/split.h"
+#include "sql/version.h"
 #include "core/banned.h"
 
 int
@@ -77,4 +78,10 @@ pgtree_check(Arena *scratch, Str statement)
         check.statements = result.n_stmts > 0 ? (size_t)result.n_stmts : 0;
     }
     return check;
+}
+
+void
+sql_libraries(Arena *arena, LibraryVersions *list)
+{
+    *vec_push(arena, list) = (LibraryVersion){"libpg_query", PG_VERSION};
 }

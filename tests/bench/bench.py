@@ -29,6 +29,7 @@ PSQL = str(PG_BIN / "psql")
 MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 DBMATE = (ROOT / "tests/node/node_modules/@dbmate"
           / f"linux-{MACHINES.get(platform.machine(), 'none')}" / "bin/dbmate")
+BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 MB = 1024 * 1024
 PATIENCE = 120  # seconds; then a run is killed, and the benchmark ends
 
@@ -102,9 +103,27 @@ def as_postgres(argv):
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *argv]
 
 
+def make_certificate(folder):
+    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    folder.mkdir()
+    certificate, key = folder / "server.crt", folder / "server.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, stderr=subprocess.DEVNULL)
+    key.chmod(0o600)
+    if os.getuid() == 0:
+        shutil.chown(key, "postgres", "postgres")
+    return certificate, key
+
+
 class Postgres:
-    def __init__(self, home):
-        self.data = home / "postgres"
+    """A private server; with `tls`, a certificate and its key, it takes no connection without TLS."""
+
+    def __init__(self, home, tls=None):
+        self.data = home / ("postgres-tls" if tls else "postgres")
+        self.query = f"sslmode=verify-full&sslrootcert={tls[0]}" if tls else "sslmode=disable"
+        options = []
         self.data.mkdir()
         if os.getuid() == 0:
             shutil.chown(self.data, "postgres", "postgres")
@@ -114,10 +133,13 @@ class Postgres:
         subprocess.run(as_postgres([PG_BIN / "initdb", "-A", "trust", "-U", "postgres",
                                     "--locale=C.UTF-8", "-D", self.data]),
                        check=True, cwd="/", stdout=subprocess.DEVNULL)
+        if tls:
+            options = ["-c", "ssl=on", "-c", f"ssl_cert_file={tls[0]}", "-c", f"ssl_key_file={tls[1]}"]
+            (self.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
         self.process = subprocess.Popen(
             as_postgres([PG_BIN / "postgres", "-D", self.data, "-p", str(self.port),
                          "-c", "listen_addresses=127.0.0.1",
-                         "-c", f"unix_socket_directories={self.data}"]),
+                         "-c", f"unix_socket_directories={self.data}", *options]),
             cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 30
         while subprocess.run([PG_BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
@@ -127,7 +149,7 @@ class Postgres:
             time.sleep(0.05)
 
     def url(self, database):
-        return f"postgres://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        return f"postgres://postgres@127.0.0.1:{self.port}/{database}?{self.query}"
 
     def sql(self, text, database="postgres"):
         done = subprocess.run([PSQL, "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)],
@@ -235,6 +257,57 @@ class Bench:
         if self.dbmate:
             self.target(section, "lockstep / dbmate", mine / medians["dbmate migrate"], 0.5)
         self.target(section, "peak memory of lockstep", own_memory / MB, 12, " MB")
+
+    def start(self):
+        """The program itself, without a database: what every container pays."""
+        section = "Start"
+        print(section)
+        source, floor = self.home / "empty.c", self.home / "empty"
+        source.write_text("int main(void) { return 0; }\n", encoding="ascii")
+        subprocess.run(["gcc", "-O2", "-static", "-o", floor, source], check=True)
+        programs = [Program("lockstep version", [self.lockstep, "version"]),
+                    Program("empty C program, static", [floor])]
+        for program in programs:
+            program.time()
+        medians = take_turns(programs, self.rounds(301))
+        mine, empty = (medians[program.name] * 1000 for program in programs)
+        for program in programs:
+            self.row(section, program.name, f"{medians[program.name] * 1000:.2f} ms,"
+                                            f" {program.peak_memory() / MB:.1f} MB")
+        self.target(section, "lockstep version - empty program", mine - empty, 1, " ms")
+
+    def nothing_to_do_tls(self, count):
+        """Peak memory, the server's certificate verified: by its own file, and by a whole bundle."""
+        section = f"Nothing to do, {count:,} files, PostgreSQL over TLS"
+        print(section)
+        certificate, key = make_certificate(self.home / "certificate")
+        migrations = self.home / f"migrations-{count}"
+        if not migrations.exists():
+            write_migrations(self.home, count)
+        server = Postgres(self.home, (certificate, key))
+        try:
+            server.fresh("noop")
+            words = [self.lockstep, "migrate", "--quiet", "--dir", migrations]
+            own = Program("lockstep migrate, the CA in a file", words, DATABASE_URL=server.url("noop"))
+            programs = [own]
+            if BUNDLE.exists():
+                # As an image has it, with the server's among them.
+                bundle = self.home / "bundle.crt"
+                bundle.write_bytes(BUNDLE.read_bytes() + certificate.read_bytes())
+                url = server.url("noop").split("&sslrootcert")[0]
+                programs.append(Program("lockstep migrate, the image's bundle of CAs", words,
+                                        DATABASE_URL=url, SSL_CERT_FILE=str(bundle)))
+            for program in programs:
+                program.time()
+            medians = take_turns(programs, self.rounds(21))
+            for program in programs:
+                memory = max(program.peak_memory() for _ in range(5))
+                self.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms,"
+                                                f" {memory / MB:.1f} MB")
+                if program is own:
+                    self.target(section, "peak memory of lockstep", memory / MB, 5, " MB")
+        finally:
+            server.stop()
 
     def apply_postgres(self, count):
         section = f"Applying {count:,} migrations, PostgreSQL"
@@ -352,7 +425,14 @@ class Bench:
 
     def run(self):
         try:
+            static = is_static(self.lockstep)
+            if static:
+                self.start()
             self.nothing_to_do(3)
+            if static:
+                self.nothing_to_do_tls(3)
+            else:
+                print("SKIP  start, memory over TLS: their targets are the static binary's")
             self.nothing_to_do(5000)
             self.apply_postgres(1000)
             self.apply_sqlite(5000)
@@ -377,9 +457,13 @@ def machine():
             f" {int(memory.group(1)) // MB} GiB, Linux {platform.release()}")
 
 
-def kind(binary):
+def is_static(binary):
     said = subprocess.run(["readelf", "-l", binary], check=True, stdout=subprocess.PIPE).stdout
-    return "a release build, " + ("dynamic" if b"INTERP" in said else "static (`make release`)")
+    return b"INTERP" not in said
+
+
+def kind(binary):
+    return "a release build, " + ("static (`make release`)" if is_static(binary) else "dynamic")
 
 
 def page(bench, load):
