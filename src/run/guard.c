@@ -62,12 +62,33 @@ protect_users(Guard *g)
         g->cancelled = false;
 }
 
+/* A tool opens sessions as it likes: the one that works is watched. */
+static void
+find_session(Guard *g)
+{
+    Error ignored = ERROR_INIT;
+    DbResult r;
+    int64_t found = 0;
+    SCRATCH_ARENA(scratch);
+    if (!db_has_query(g->control, Q_LOCK_TOOL_SESSION) ||
+        !db_ask(g->control, scratch, Q_LOCK_TOOL_SESSION,
+                DB_ARGS(ARG_TEXT("run_id", str_of(g->tool_run))), &r, &ignored))
+        return;
+    if (r.rows && !str_to_i64(DB_CELL(&r, 0, 0), &found))
+        found = 0;
+    if (found != g->apply_session)
+        g->cancelled = false;
+    g->apply_session = found;
+}
+
 bool
 guard_tick(void *guard, Error *err)
 {
     Guard *g = guard;
     if (!beat(g, err))
         return false;
+    if (g->tool_run && g->statement_runs)
+        find_session(g);
     if (!g->apply_session || !g->statement_runs ||
         clock_ms() - g->statement_since_ms < LOOK_AFTER_MS)
         return true;

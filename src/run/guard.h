@@ -14,6 +14,8 @@ typedef struct Guard {
     Lock *lock;
     RunRecord *record;
     int64_t apply_session; /* 0 = the engine has no sessions: nothing to watch */
+    const char
+        *tool_run; /* a tool's sessions, found by this run id; NULL = apply_session is ours */
     int64_t beat_every_ms, next_beat_ms;
     int64_t max_block_ms;
     const char *progress; /* for the lock's file */
