@@ -266,7 +266,7 @@ const Command commands[] = {
         .name = "help",
         .group = "Other",
         .args = "[COMMAND]",
-        .summary = "Show help, also `help settings`.",
+        .summary = "Show help, also `help settings` and `help tools`.",
         .examples = "lockstep help migrate\n"
                     "lockstep help settings\n"
                     "lockstep help --man migrate | man -l -",

@@ -92,13 +92,16 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
     if (!tool_state(arena, db, options->project, &s->tool_files, STR_ABSENT, &s->tool, err))
         return error_wrap(err, "reading the version table of %s", options->project->tool->title);
     s->unknown = !s->tool.known;
-    /* What the last success recorded still holds: then even a tool that tells nothing is current.
-     */
-    if (s->unknown && s->source.stat_digest && s->ledger.runs_exists) {
+    /* What the last success recorded still holds: then a tool that tells nothing is current, and
+     * what somebody's own command leaves out on purpose is not pending. */
+    bool doubtful = s->unknown || (!options->project->prefix && s->tool.pending.n > 0);
+    if (doubtful && s->source.stat_digest && s->ledger.runs_exists) {
         bool closed = false;
         if (!gate_is_closed(arena, db, options, &s->source, &closed, err))
             return false;
-        s->unknown = !closed;
+        s->unknown = s->unknown && !closed;
+        if (closed)
+            s->tool.pending.n = 0;
     }
     fill_plan(arena, s);
     return true;

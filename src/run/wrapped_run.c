@@ -43,11 +43,40 @@ holds(Str line, const char *part)
     return memmem(line.p, line.n, part, strlen(part)) != NULL;
 }
 
+/* What a terminal would show in the end: no colours and cursor movements, and of a line that was
+ * written over and over (a spinner, a bar) the last state. The log masks what else is not text. */
+static Str
+tame(Arena *arena, Str line)
+{
+    char *out = arena_alloc(arena, line.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < line.n; i++) {
+        char c = line.p[i];
+        if (c == '\r') {
+            n = 0;
+        } else if (c != '\x1b') {
+            out[n++] = c;
+        } else if (i + 1 < line.n && line.p[i + 1] == '[') {
+            size_t end = i + 2;
+            while (end < line.n && (line.p[end] < '@' || line.p[end] > '~'))
+                end++;
+            /* "Column 1" and "erase the line" begin it anew. */
+            if (end < line.n && (line.p[end] == 'G' || line.p[end] == 'K'))
+                n = line.p[end] == 'K' && line.p[end - 1] != '2' ? n : 0;
+            i = end;
+        } else {
+            i++;
+        }
+    }
+    return (Str){out, n};
+}
+
 static void
-on_line(void *ctx, int stream, Str line)
+on_line(void *ctx, int stream, Str raw)
 {
     Output *o = ctx;
-    Str trimmed = str_trim(line);
+    SCRATCH_ARENA(scratch);
+    Str line = tame(scratch, raw), trimmed = str_trim(line);
     if (!trimmed.n)
         return;
     LogField fields[] = {LOG_STR("tool", str_of(o->tool->name)),
@@ -208,7 +237,7 @@ believe(const Lead *l, Error *err)
     const ToolTrouble *trouble = first_block(&s->tool);
     if (trouble)
         return refuse_trouble(trouble, err);
-    bool left = !s->unknown && s->plan.pending.n > 0;
+    bool left = !s->unknown && s->plan.pending.n > 0 && l->options->project->prefix;
     bool nowhere = tool->table && !s->tool.table_exists && s->tool_files.items.n > 0;
     if (!left && !nowhere)
         return true;

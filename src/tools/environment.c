@@ -87,8 +87,7 @@ set_parts(Arena *arena, char **environ_, const char *const names[5], const DbUrl
                             url->database, url->user,
                             secret_is_set(url->password) ? secret_reveal(url->password) : NULL};
     for (size_t i = 0; i < COUNT_OF(values); i++)
-        if (names[i] && (values[i] || env_get(environ_, names[i])) &&
-            (always || env_get(environ_, names[i])))
+        if (env_get(environ_, names[i]) || (always && values[i]))
             environ_ = env_with(arena, environ_, names[i], text_or_empty(values[i]));
     return environ_;
 }
@@ -116,6 +115,25 @@ hand_java(Arena *arena, const Project *project, char **environ_, const DbUrl *ur
     return environ_;
 }
 
+/* db:pg://user@host/name; the password has a variable of its own. */
+static char **
+hand_sqitch(Arena *arena, char **environ_, const DbUrl *url)
+{
+    static const char *const engines[] = {
+        [DB_POSTGRES] = "pg", [DB_MYSQL] = "mysql", [DB_SQLITE] = "sqlite"};
+    DbUrl bare = *url;
+    bare.password = (Secret){0};
+    char *text = url->engine == DB_SQLITE ? url->database : dburl_reveal(arena, &bare);
+    Str rest = str_of(text);
+    if (url->engine != DB_SQLITE)
+        rest = str_sub(rest, str_find(rest, ':') + 1, rest.n);
+    environ_ = env_with(arena, environ_, "SQITCH_TARGET",
+                        str_printf(arena, "db:%s:" STR_FMT, engines[url->engine], STR_ARG(rest)));
+    if (secret_is_set(url->password))
+        environ_ = env_with(arena, environ_, "SQITCH_PASSWORD", secret_reveal(url->password));
+    return environ_;
+}
+
 static char **
 hand_url(Arena *arena, const Project *project, char **environ_, const ToolEnvironment *how)
 {
@@ -131,6 +149,8 @@ hand_url(Arena *arena, const Project *project, char **environ_, const ToolEnviro
         environ_ = env_with(arena, environ_, details->url_variables.p[i], url);
     if (java && how->parsed)
         environ_ = hand_java(arena, project, environ_, how->parsed);
+    if (tool == tool_row(TOOL_SQITCH) && how->parsed)
+        environ_ = hand_sqitch(arena, environ_, how->parsed);
     return how->parsed ? hand_parts(arena, project, environ_, how->parsed) : environ_;
 }
 

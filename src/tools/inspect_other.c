@@ -30,10 +30,28 @@ rails_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     return true;
 }
 
-/* Ruby, started so that no URL stands on a command line where everybody can read it. */
+/* Ruby, started so that no URL stands on a command line where everybody can read it. Sequel's
+ * spellings differ: mysql2, and two slashes before the path of a file that is not absolute. */
 static const char sequel_code[] =
+    "require 'bundler/setup' if File.exist?('Gemfile.lock'); "
     "require 'sequel'; Sequel.extension :migration; "
-    "Sequel.connect(ENV.fetch('DATABASE_URL')) { |db| Sequel::Migrator.run(db, ARGV[0]) }";
+    "url = ENV.fetch('DATABASE_URL').sub(/\\Amysql:/, 'mysql2:')"
+    ".sub(%r{\\Asqlite3?:(?:///)?(?=[^/])}, 'sqlite://').sub(/\\Asqlite3:/, 'sqlite:'); "
+    "Sequel.connect(url) { |db| Sequel::Migrator.run(db, ARGV[0]) }";
+
+static void
+start_sequel(Arena *arena, Project *project)
+{
+    Words words = {0};
+    if (!project->prefix)
+        return;
+    words_add(arena, &words, str_of(project->prefix[0]));
+    words_add(arena, &words, STR("-e"));
+    words_add(arena, &words, str_of(sequel_code));
+    words_add(arena, &words, str_of(project->migrations));
+    project->apply = words_end(arena, &words);
+    project->prefix = NULL;
+}
 
 bool
 sequel_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
@@ -43,23 +61,20 @@ sequel_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     *ret_is = false;
     if (!manifest_has(arena, project, details_of(project)->package, &file, err))
         return false;
-    bool dir = set_first_dir(arena, project, "db/migrations", "db/migrate", "migrations");
-    if (!file || !dir || project_has(project, "config/application.rb"))
+    project->apply = NULL;
+    if (!set_first_dir(arena, project, "db/migrations", "db/migrate", "migrations")) {
+        project->missing = str_dup(arena, STR("no directory of its migrations was found"));
         return true;
+    }
     if (!fs_list(arena, project->migrations, &list, err))
         return false;
-    for (size_t i = 0; i < list.n; i++)
+    for (size_t i = 0; i < list.n && file && !project_has(project, "config/application.rb"); i++)
         *ret_is |= fnmatch("[0-9]*.rb", list.p[i].name, 0) == 0;
-    project_evidence(arena, project, file);
-    project_evidence(arena, project, project->migrations);
-    if (project->apply) {
-        Words words = {0};
-        words_add(arena, &words, STR("ruby"));
-        words_add(arena, &words, STR("-e"));
-        words_add(arena, &words, str_of(sequel_code));
-        words_add(arena, &words, str_of(project->migrations));
-        project->apply = words_end(arena, &words);
-    }
+    if (file)
+        project_evidence(arena, project, file);
+    project->evidence.n = file ? project->evidence.n : 0;
+    *vec_push(arena, &project->evidence) = project->migrations;
+    start_sequel(arena, project);
     return true;
 }
 

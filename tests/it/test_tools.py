@@ -56,7 +56,8 @@ def reference(project, references, fresh):
     if key not in references:
         ours, project.db = project.db, fresh(project.db.engine)
         project.own()
-        references[key] = (project.contents(), project.db.shape()), project.starts()
+        itself = made(project), project.starts()
+        references[key] = itself[0], list(project.tool.starts) or itself[1]
         project.db = ours
     return references[key]
 
@@ -80,7 +81,7 @@ def test_detect(project):
     wanted, *others = tool.command
     assert pathlib.PurePath(program).name == pathlib.PurePath(wanted).name, found
     assert words[: len(others)] == others, found
-    assert found["database_from"] == tool.database_from, found
+    assert found["database_from"].split(",")[0] == tool.database_from, found
     assert found["database"], found
     assert not project.starts(), "detection starts nothing"
 
@@ -120,7 +121,7 @@ def test_without_its_program(project, reference):
 @matrix()
 def test_life(project, reference):
     """First deploy, restart, new migration, restart, then an image built before that migration."""
-    run, native = project.runner.run, project.tool.native
+    run, tool, native = project.runner.run, project.tool, project.tool.native
     makes, starts = reference
 
     first = run("migrate")
@@ -129,30 +130,31 @@ def test_life(project, reference):
 
     for words in (("migrate",), ("run", "--", "echo", "served")):
         again = run(*words)
-        assert not project.starts(), f"nothing is pending, and yet it was started: {again}"
-    assert again.out == "served\n", again
+        if native:
+            assert not project.starts(), f"nothing is pending, and yet it was started: {again}"
+    assert again.out.endswith("served\n"), again
     if native:
         assert project.runner.status()["state"] == "current"
 
     project.add("new")
+    project.starts()
     if native:
         state = project.runner.status()
-        assert state["state"] == "pending" and len(state["pending"]) == 1, state
+        assert state["state"] == "pending", state
+        assert not tool.listed or len(state["pending"]) == 1, state
     third = run("run", "--", "echo", "served")
     assert third.out.endswith("served\n"), third
     assert "age" in project.contents()[0]["users"], third
     assert project.starts() == starts, third
-    run("migrate")
-    assert not project.starts()
     newer = made(project)
 
     project.take("new")
     older = run("run", "--", "echo", "served")
     assert older.out.endswith("served\n"), older
     assert made(project) == newer, older
-    if native:
+    if tool.listed:
         assert not project.starts(), f"the database is newer than the image: {older}"
-        assert project.runner.status()["state"] in ("ahead", "current")
+        assert project.runner.status()["state"] == "ahead"
 
 
 @matrix()
@@ -257,8 +259,8 @@ def test_sigterm(project):
     ended = running.finish(expect=143, timeout=30)
     assert "served" not in ended.out, ended
     if project.db.engine == "postgres":
-        held = [row for row in project.db.sessions("%") if row[1] != "" and "pg_sleep" in row[3]]
-        assert not held, held
+        held = [row for row in project.db.sessions("%") if "pg_sleep(1)" in row[3]]
+        assert not [row for row in held if row[2] == "active"], f"not rolled back: {held}, {ended}"
     after = project.runner.run("run", "--", "echo", "served", timeout=30)
     assert after.out.endswith("served\n"), after
     assert after.seconds < 15, f"something was still held: {after}"

@@ -591,6 +591,7 @@ test_sequel(void **state)
     assert_true(found.found);
     assert_string_equal(found.project.tool->name, "sequel");
     migrations_are(f, "db/migrations");
+    assert_string_equal(joined(f, found.project.apply, 2), "ruby -e");
 }
 
 static void
@@ -642,6 +643,12 @@ test_sqitch(void **state)
     is(f, "sqitch", "sqitch deploy");
     assert_string_equal(found.project.schema, "reg");
     database_is(f, "postgresql://u@h/d", "sqitch.conf");
+    DbUrl url;
+    assert_true(dburl_parse(f->arena, STR("postgres://me:s%40x@db:5433/app"), &url, &f->err));
+    ToolEnvironment how = {.url = STR("postgres://me:s%40x@db:5433/app"), .parsed = &url};
+    char **environ_ = tool_environment(f->arena, &found.project, &how);
+    assert_string_equal(env_get(environ_, "SQITCH_TARGET"), "db:pg://me@db:5433/app");
+    assert_string_equal(env_get(environ_, "SQITCH_PASSWORD"), "s@x");
 }
 
 static void

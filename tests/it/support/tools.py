@@ -4,7 +4,8 @@
 A project is tests/tools/FOLDER/base: three migrations that make users, posts (with one row) and
 hits, and add users.email. Laid over it by a test: `new` (adds users.age), `broken` (fails), `slow`
 (inserts one row into hits, then sleeps a second, so that whoever applies it twice leaves two rows).
-Programs are started through wrappers in PATH that write down each start.
+Each start of an interpreter or program is written down: by wrappers in PATH, and for Python, whose
+place decides which packages it sees, by a module that it imports from the home directory.
 """
 
 import dataclasses
@@ -20,19 +21,14 @@ FIXTURES = ROOT / "tests/tools"
 MODULES = FIXTURES / "node/node_modules"
 # Whatever starts one of these shows in the list of starts.
 WRAPPED = (
-    "alembic",
-    "flask",
     "node",
     "npm",
     "npx",
-    "python",
-    "python3",
     "rails",
     "ruby",
     "sequel",
     "sql-migrate",
     "sqitch",
-    "yoyo",
 )
 POSTGRES = ("postgres",)
 ALL = ("postgres", "mysql", "sqlite")
@@ -102,8 +98,11 @@ class ToolCase:
     own_environment: object = None
     # A migration and its row commit together: a kill in the middle leaves nothing.
     atomic: bool = True
-    # lockstep reads its files and table: with nothing pending it starts nothing.
+    # There is a version table to look at: with nothing pending lockstep starts nothing.
     native: bool = True
+    # lockstep reads its migrations out of the files, so that it can name those that are pending.
+    listed: bool = True
+    starts: tuple = ()  # which programs lockstep starts for it, where they are not those of `own`
     # Four tools stand for their runtimes where the whole matrix would take too long.
     chosen: bool = False
     database_from: str = "DATABASE_URL"
@@ -177,7 +176,14 @@ CASES = (
         own_environment=rails_itself,
         chosen=True,
     ),
-    ToolCase("sequel", ("sequel", "-m", "db/migrations"), "schema_migrations"),
+    # Its program takes the URL, password and all, as an argument; lockstep may not.
+    ToolCase(
+        "sequel",
+        ("ruby", "-e"),
+        "schema_migrations",
+        own=("sequel", "-m", "db/migrations"),
+        starts=("ruby",),
+    ),
     # -- Node
     _node(
         "knex",
@@ -201,6 +207,7 @@ CASES = (
         ("npm", "run", "migrate"),
         "SequelizeMeta",
         modules=("umzug", "sequelize", "pg"),
+        listed=False,
         atomic=False,
     ),
     _node(
@@ -211,6 +218,7 @@ CASES = (
         "data-source.js",
         table="migrations",
         modules=("typeorm", "reflect-metadata"),
+        listed=False,
     ),
     _node(
         "mikro-orm",
@@ -223,6 +231,7 @@ CASES = (
             "@mikro-orm/migrations",
             "@mikro-orm/postgresql",
         ),
+        listed=False,
     ),
     _node(
         "node-pg-migrate",
@@ -266,6 +275,7 @@ CASES = (
         tool="@databases",
         table="atdatabases_migrations_applied",
         modules=("@databases/pg-migrations",),
+        listed=False,
     ),
     _node("ley", "ley", "up", table="migrations", modules=("ley",)),
     _node(
@@ -295,6 +305,7 @@ CASES = (
         "",
         modules=("pg",),
         native=False,
+        listed=False,
     ),
     # -- programs of their own
     ToolCase(
@@ -330,6 +341,13 @@ class Project:
                 wrapper = runner.bin / name
                 wrapper.write_text(f'#!/bin/sh\necho {name} >>"{self.log}"\nexec {real} "$@"\n')
                 wrapper.chmod(0o755)
+        python = pathlib.Path("/usr/bin/python3").resolve().name
+        site = runner.home / ".local/lib" / python / "site-packages"
+        site.mkdir(parents=True)
+        (site / "usercustomize.py").write_text(
+            f"with open({str(self.log)!r}, 'a') as file:\n    file.write('python3\\n')\n",
+            encoding="utf-8",
+        )
 
     def _link(self, name):
         place = self.runner.dir / "node_modules" / name
