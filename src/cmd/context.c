@@ -266,6 +266,14 @@ cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
                          .sql_format = m.looked ? m.looked->format_name : NULL};
     if (!tool_detect(cli->arena, &how, d, err))
         return false;
+    if (d->sql && d->sql_dir) { /* Prisma's and Drizzle's files too */
+        m.source.dir = d->sql_dir;
+        m.looked =
+            m.looked && m.looked->dir && strcmp(m.looked->dir, d->sql_dir) == 0 ? m.looked : NULL;
+        m.found = true;
+        *ret = m;
+        return true;
+    }
     if (!d->found) {
         *ret = m;
         *err = looked ? *err : sql;

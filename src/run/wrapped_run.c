@@ -134,12 +134,13 @@ static bool
 start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *err)
 {
     const RunOptions *o = l->options;
+    bool pooled = l->survey->facts.pooled; /* PgBouncer refuses sessions that bring options */
     ToolEnvironment how = {.url = o->tool_url,
                            .parsed = o->url,
                            .application_name =
                                str_printf(l->arena, "lockstep:%s", l->record.run_id),
-                           .lock_timeout_ms = o->lock_timeout_ms,
-                           .statement_timeout_ms = o->statement_timeout_ms};
+                           .lock_timeout_ms = pooled ? 0 : o->lock_timeout_ms,
+                           .statement_timeout_ms = pooled ? 0 : o->statement_timeout_ms};
     ChildSpec spec = {.argv = argv,
                       .envp = tool_environment(l->arena, o->project, &how),
                       .stdout_fd = -1,

@@ -9,6 +9,7 @@
 
 #include "core/env.h"
 #include "core/error.h"
+#include "core/finding.h"
 #include "core/fs.h"
 #include "core/str.h"
 #include "db/db.h"
@@ -55,7 +56,7 @@ typedef struct Tool {
      * names in PATH. */
     const char *programs[TOOL_MARKERS];
     /* Words after the program, split at blanks; NULL = it cannot. */
-    const char *apply, *undo, *preview, *model_drift;
+    const char *apply, *undo, *preview, *model_drift, *deploy_check;
     /* Version table: schema NULL = where unqualified names go. */
     const char *schema, *table;
     const char *columns[TOOL_WORDS]; /* that are there, so that tables of one name are told apart */
@@ -179,11 +180,11 @@ typedef struct ToolTrouble {
 } ToolTrouble;
 
 struct ToolState {
-    bool known;           /* `pending` and `ahead` can be believed: files and table both tell */
-    bool table_exists;    /* of this tool's shape */
-    char *schema, *table; /* as the database has them; NULL = not there (SQLite: no schema) */
+    bool known;             /* `pending` and `ahead` can be believed: files and table both tell */
+    bool table_exists;      /* of this tool's shape */
+    char *schema, *table;   /* as the database has them; NULL = not there (SQLite: no schema) */
     const ToolFiles *files; /* what the table was compared with */
-    VEC(ToolRow) applied; /* rows that have a file, and rows of packages' own */
+    VEC(ToolRow) applied;   /* rows that have a file, and rows of packages' own */
     VEC(const ToolMigration *) pending; /* in order */
     VEC(ToolRow) missing;               /* rows without a file, below the highest known */
     VEC(ToolRow) ahead;                 /* rows without a file, above it */
@@ -219,3 +220,7 @@ char **tool_environment(Arena *arena, const Project *project, const ToolEnvironm
 /* The slow way, last: a command line that makes the framework print one line, "lockstep-database="
  * and a URL, on stdout. NULL = this framework cannot be asked. */
 char **tool_ask_database(Arena *arena, const Project *project);
+
+/* Start scripts, Dockerfile, Procfile and the like that migrate by themselves, or make migrations:
+ * adds a finding for each such line. */
+void tool_look_at_scripts(Arena *arena, const char *dir, Findings *ret);

@@ -96,3 +96,11 @@ order by 1, 2 limit 100
 
 -- name: tool_index_repair
 drop index concurrently if exists :"index"
+
+-- What this role may do that no migration needs.
+-- name: role_strength
+select rtrim(case when rolsuper then 'superuser, ' else '' end
+        || case when rolcreaterole then 'CREATEROLE, ' else '' end
+        || case when rolbypassrls then 'BYPASSRLS, ' else '' end
+        || case when rolreplication then 'REPLICATION, ' else '' end, ', ')
+from pg_roles where rolname = current_user
