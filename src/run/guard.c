@@ -12,7 +12,7 @@
 #include "core/banned.h"
 
 /* A statement younger than this keeps nobody waiting worth a query. */
-enum { LOOK_AFTER_MS = 200 };
+enum { LOOK_AFTER_MS = 200, END_POLL_MS = 20 };
 
 static bool
 beat(Guard *g, Error *err)
@@ -110,5 +110,19 @@ guard_running(Guard *g, bool on)
         g->statement_since_ms = clock_ms();
         g->cancelled = false;
         g->blockers[0] = 0;
+    }
+}
+
+void
+guard_end_tool(Guard *g, Wait *wait, int64_t within_ms)
+{
+    int64_t until = clock_ms() + within_ms;
+    while (db_alive(g->control) && clock_ms() < until) {
+        Error ignored = ERROR_INIT;
+        g->apply_session = 0;
+        find_session(g);
+        if (!g->apply_session || !db_end_session(g->control, g->apply_session, &ignored) ||
+            !wait_sleep(wait, END_POLL_MS, &ignored))
+            return;
     }
 }

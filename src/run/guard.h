@@ -30,3 +30,6 @@ enum { GUARD_EVERY_MS = 250 };
 bool guard_tick(void *guard, Error *err);
 /* A statement of the migration begins or has ended. */
 void guard_running(Guard *g, bool on);
+/* Ends what the tool left working in the server: a dead client's statement goes on. Best effort,
+ * for at most `within_ms`. */
+void guard_end_tool(Guard *g, Wait *wait, int64_t within_ms);

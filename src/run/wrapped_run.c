@@ -16,7 +16,7 @@
 #include "proc/proc.h"
 #include "core/banned.h"
 
-enum { TELLING_MAX = 500, RETRY_FIRST_MS = 500, RETRY_LAST_MS = 30000 };
+enum { TELLING_MAX = 500, RETRY_FIRST_MS = 500, RETRY_LAST_MS = 30000, END_MS = 10000 };
 
 /* What is kept of the output to explain a failure with. */
 typedef struct Output {
@@ -134,11 +134,14 @@ static bool
 start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *err)
 {
     const RunOptions *o = l->options;
-    bool pooled = l->survey->facts.pooled; /* PgBouncer refuses sessions that bring options */
+    const DbFacts *facts = &l->survey->facts;
+    bool pooled = facts->pooled; /* PgBouncer refuses sessions that bring options */
     ToolEnvironment how = {.url = o->tool_url,
                            .parsed = o->url,
                            .application_name =
                                str_printf(l->arena, "lockstep:%s", l->record.run_id),
+                           .check_client = !pooled && facts->version_major >= 14 &&
+                                           strcmp(facts->flavor, "postgresql") == 0,
                            .lock_timeout_ms = pooled ? 0 : o->lock_timeout_ms,
                            .statement_timeout_ms = pooled ? 0 : o->statement_timeout_ms};
     ChildSpec spec = {.argv = argv,
@@ -152,6 +155,10 @@ start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *e
     l->wait->tick = lead_ticks(l);
     bool ok = child_run(l->wait, &spec, ret_status, err);
     l->wait->tick = (WaitTick){0};
+    wait_cleanup_begin(l->wait);
+    if (!ok || *ret_status != 0)
+        guard_end_tool(&l->guard, l->wait, END_MS);
+    wait_cleanup_end(l->wait);
     guard_running(&l->guard, false);
     FAULT_POINT("tool.ended");
     output->lock_timeout |= l->guard.cancelled;

@@ -161,7 +161,7 @@ hand_postgres(Arena *arena, char **environ_, const ToolEnvironment *how)
     StrBuf options = strbuf_new(arena, 1024 * 1024);
     if (how->application_name)
         environ_ = env_with(arena, environ_, "PGAPPNAME", how->application_name);
-    if (!how->lock_timeout_ms && !how->statement_timeout_ms)
+    if (!how->lock_timeout_ms && !how->statement_timeout_ms && !how->check_client)
         return environ_;
     strbuf_puts(&options, text_or_empty(env_get(environ_, "PGOPTIONS")));
     if (how->lock_timeout_ms)
@@ -170,6 +170,8 @@ hand_postgres(Arena *arena, char **environ_, const ToolEnvironment *how)
     if (how->statement_timeout_ms)
         strbuf_printf(&options, "%s-c statement_timeout=%lld", options.n ? " " : "",
                       (long long)how->statement_timeout_ms);
+    if (how->check_client)
+        strbuf_printf(&options, "%s-c client_connection_check_interval=1s", options.n ? " " : "");
     return env_with(arena, environ_, "PGOPTIONS", str_dup(arena, strbuf_str(&options)));
 }
 

@@ -214,6 +214,7 @@ typedef struct ToolEnvironment {
     const DbUrl *parsed;
     const char *application_name;
     int64_t lock_timeout_ms, statement_timeout_ms;
+    bool check_client; /* the server looks whether its client still lives (PostgreSQL 14) */
 } ToolEnvironment;
 char **tool_environment(Arena *arena, const Project *project, const ToolEnvironment *how);
 
