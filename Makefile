@@ -61,7 +61,7 @@ bench: deps ## measure against psql, sqlite3, dbmate; dist/lockstep where it is 
 	@tests/bench/bench.py --lockstep $(or $(wildcard dist/lockstep),build-bench/lockstep)
 
 .PHONY: release
-release: deps ## the static binary, its package, SBOM and licences, in dist/
+release: deps ## the static binary, its package, SBOM and licences, in dist/ (ARCH=aarch64: for that)
 	@tools/release
 
 .PHONY: install
@@ -78,7 +78,7 @@ install: all ## binary, manual pages and completions to DESTDIR, PREFIX (/usr/lo
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BUILD) build-asan build-fuzz build-bench build-release dist
+	rm -rf $(BUILD) build-asan build-fuzz build-bench build-release build-release-* dist
 
 .PHONY: help
 help: ## this list

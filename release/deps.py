@@ -4,6 +4,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tarfile
@@ -11,7 +12,6 @@ import tarfile
 import fetch
 import lock
 
-HOST = "x86_64-linux-musl"
 # Every object of the release. Unwind tables would be half a megabyte that nothing in C reads.
 CFLAGS = [
     "-Os",
@@ -41,11 +41,11 @@ SKIPPED_PATCHES = {"curl": {"ZZZgnutls-build.patch"}}
 
 
 class Build:
-    """The folders of one release build."""
+    """The folders of one release build: of each architecture its own."""
 
-    def __init__(self, root):
-        self.root = root
-        self.folder = root / "build-release"
+    def __init__(self, root, arch):
+        self.root, self.arch = root, arch
+        self.folder = root / ("build-release" if arch.is_own else f"build-release-{arch.name}")
         self.prefix = self.folder / "prefix"
         self.sources = self.folder / "src"
         self.stamps = self.folder / "stamps"
@@ -53,12 +53,15 @@ class Build:
 
     def wrapper(self):
         """musl-cc: gcc with musl and the flags, so that no configure script repeats them."""
-        # The maps hide where it was built, so that the same bytes come out anywhere.
+        # The maps hide where it was built, so that the same bytes come out anywhere. Of two that
+        # fit, gcc takes the last.
         return "\n".join(
             [
                 "#!/bin/sh",
-                f'exec gcc -specs="{self.prefix}/lib/musl-gcc.specs" {" ".join(CFLAGS)} \\',
-                f'    -ffile-prefix-map="{self.folder}"=/lockstep -ffile-prefix-map="{self.root}"=. \\',
+                f'exec {self.arch.tools}gcc -specs="{self.prefix}/lib/musl-gcc.specs" \\',
+                f'    {" ".join(CFLAGS)} \\',
+                f'    -ffile-prefix-map="{self.root}"=. \\',
+                f'    -ffile-prefix-map="{self.folder}"=/lockstep \\',
                 f'    {" ".join(LDFLAGS)} "$@"',
                 "",
             ]
@@ -70,13 +73,17 @@ class Build:
         path = self.bin / "musl-cc"
         path.write_text(self.wrapper(), encoding="utf-8")
         path.chmod(0o755)
+        for tool in ("ar", "ld", "nm", "objcopy", "ranlib", "strip"):
+            link = self.bin / f"musl-{tool}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(shutil.which(f"{self.arch.tools}{tool}"))
 
 
-def compilers():
+def compilers(arch):
     """A compiler of another version makes other code."""
     return "".join(
         subprocess.run([tool, "--version"], check=True, capture_output=True, text=True).stdout
-        for tool in ("gcc", "ld")
+        for tool in (f"{arch.tools}gcc", f"{arch.tools}ld")
     )
 
 
@@ -128,7 +135,12 @@ def run_recipe(build, library, source, epoch):
         "PATH": f"{build.bin}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PREFIX": str(build.prefix),
         "BUILD": str(build.folder),
-        "HOST": HOST,
+        "HOST": build.arch.host,
+        "ARCH": build.arch.name,
+        "OPENSSL_TARGET": build.arch.openssl,
+        "TARGET_CC": f"{build.arch.tools}gcc",
+        "KERNEL_HEADERS": build.arch.kernel[0],
+        "KERNEL_ASM_HEADERS": build.arch.kernel[1],
         "VERSION": library.version,
         "SOURCE_DATE_EPOCH": str(epoch),
         "JOBS": os.environ.get("LOCKSTEP_JOBS") or str(os.cpu_count() or 1),
@@ -157,8 +169,9 @@ def keep_licences(build, library, source):
     for name in library.texts:
         path = source / name
         text = path.read_text(encoding="utf-8")
-        if path.suffix == ".h":
-            text = text[: text.index("*/") + 2] + "\n"
+        if path.suffix in (".h", ".c"):
+            comments = re.findall(r"/\*.*?\*/", text, re.DOTALL)
+            text = "\n\n".join(each for each in comments if "Copyright" in each) + "\n"
         (into / path.name).write_text(text, encoding="utf-8")
 
 
@@ -186,9 +199,8 @@ def uninstall(build, library):
 def make(build, libraries, epoch, say):
     """Each library in the lock's order. A change builds it and all after it again."""
     build.make_wrapper()
-    above = hashlib.sha256(
-        (compilers() + build.wrapper() + (lock.HERE / "recipes/common.sh").read_text()).encode()
-    )
+    common = (lock.HERE / "recipes/common.sh").read_text()
+    above = hashlib.sha256((compilers(build.arch) + build.wrapper() + common).encode())
     stale = False
     for library in libraries:
         above.update("\n".join(file.line for file in library.files).encode())

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings the files of the lock into the cache with apt-get, and believes only their hashes."""
+"""Brings the files of the lock into the cache with apt-get, and believes only their hashes.
+
+apt-get believes a file by the hash in the index of sources, that index by the hash in the suite's
+release file, and the release file by the archive's signature. What it brought must then have the hash
+of release/sources.lock, as must a file that is in the cache already: nothing else is unpacked.
+"""
 
 import hashlib
 import os
@@ -53,6 +58,10 @@ def mirrors():
     return found
 
 
+def complaints(said):
+    return [line for line in said.splitlines() if line.startswith(("E:", "W:"))]
+
+
 class Apt:
     """apt-get with lists, sources and a cache of its own: the system's stay as they are."""
 
@@ -69,7 +78,8 @@ class Apt:
                         f"Types: deb-src\nURIs: {uri}\nSuites: {suite}\n"
                         f"Components: main\nSigned-By: {ARCHIVE_KEYRING}\n\n"
                     )
-        self.run("update")  # a suite that does not answer shows when its file is missing
+        # A suite that does not answer shows when its file is missing; this then says why.
+        self.update = complaints(self.run("update").stdout)
 
     def run(self, *words):
         options = {
@@ -79,6 +89,11 @@ class Apt:
             "Dir::Cache": self.folder / "cache",
             "APT::Sandbox::User": "root",
             "Acquire::Retries": "2",
+            # Whatever this machine's own settings allow.
+            "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::AllowWeakRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
+            "APT::Get::AllowUnauthenticated": "false",
         }
         return subprocess.run(
             ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items()), *words],
@@ -100,7 +115,7 @@ class Apt:
         if path.is_file():
             digest = sha256(path)
             return (path, "") if digest == file.sha256 else (None, f"it has sha256 {digest}")
-        wrong = [line for line in said.splitlines() if line.startswith("E:")]
+        wrong = complaints(said) + self.update
         return None, "; ".join(wrong) or "apt-get brought nothing"
 
 

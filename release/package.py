@@ -3,11 +3,9 @@
 
 import gzip
 import os
-import platform
 import shutil
 import subprocess
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONTROL = """Package: lockstep
 Version: {version}
 Architecture: {architecture}
@@ -21,9 +19,9 @@ Description: database migrations when software is deployed
  MySQL, MariaDB and SQLite.
 """
 COMPLETIONS = {
-    "bash": "usr/share/bash-completion/completions/lockstep",
-    "zsh": "usr/share/zsh/vendor-completions/_lockstep",
-    "fish": "usr/share/fish/vendor_completions.d/lockstep.fish",
+    "lockstep.bash": "usr/share/bash-completion/completions/lockstep",
+    "_lockstep": "usr/share/zsh/vendor-completions/_lockstep",
+    "lockstep.fish": "usr/share/fish/vendor_completions.d/lockstep.fish",
 }
 
 
@@ -38,35 +36,39 @@ def packed(data):
     return gzip.compress(data, 9, mtime=0)
 
 
-def fill(tree, root, binary, licences):
-    put(tree, "usr/bin/lockstep", binary.read_bytes(), 0o755)
-    for page in sorted((root / "docs/man").iterdir()):
+def fill(tree, root, dist):
+    put(tree, "usr/bin/lockstep", (dist / "lockstep").read_bytes(), 0o755)
+    for page in sorted((dist / "man").iterdir()):
         section = page.suffix[1:]
         put(tree, f"usr/share/man/man{section}/{page.name}.gz", packed(page.read_bytes()))
-    for shell, name in COMPLETIONS.items():
-        text = subprocess.run([binary, "completion", shell], check=True, stdout=subprocess.PIPE)
-        put(tree, name, text.stdout)
+    for file, name in COMPLETIONS.items():
+        put(tree, name, (dist / "completions" / file).read_bytes())
     put(tree, "usr/share/doc/lockstep/copyright", (root / "LICENSE").read_bytes())
     put(tree, "usr/share/doc/lockstep/changelog.gz", packed((root / "CHANGELOG.md").read_bytes()))
-    for text in sorted(path for path in licences.rglob("*") if path.is_file()):
-        name = text.relative_to(licences)
-        put(tree, f"usr/share/doc/lockstep/licenses/{name}", text.read_bytes())
+    for text in sorted((dist / "licenses").iterdir()):
+        put(tree, f"usr/share/doc/lockstep/licenses/{text.name}", text.read_bytes())
 
 
 def deb(build, dist, version, epoch):
     """dist/lockstep_VERSION_ARCHITECTURE.deb; the same bytes for the same epoch."""
     tree = build.folder / "deb"
     shutil.rmtree(tree, ignore_errors=True)
-    fill(tree, build.root, dist / "lockstep", dist / "licenses")
+    fill(tree, build.root, dist)
     size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 1024
-    architecture = ARCHITECTURES[platform.machine()]
+    architecture = build.arch.debian
     text = CONTROL.format(version=version, architecture=architecture, size=size)
     put(tree, "DEBIAN/control", text.encode())
     for path in (tree, *tree.rglob("*")):
         if path.is_dir():
             path.chmod(0o755)
+        os.utime(path, (epoch, epoch))
     out = dist / f"lockstep_{version}_{architecture}.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, out], check=True,
-                   env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}, stdout=subprocess.DEVNULL)
+    # xz cuts its blocks by the number of its threads.
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", tree, out],
+        check=True,
+        env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
+        stdout=subprocess.DEVNULL,
+    )
     shutil.rmtree(tree)
     return out

@@ -6,24 +6,27 @@ import os
 import shutil
 import subprocess
 
+import arch
 import fetch
+import hardening
 import lock
+import package
 import sbom
 
 CROSS = """[binaries]
 c = '{bin}/musl-cc'
-ar = 'ar'
-strip = 'strip'
+ar = '{bin}/musl-ar'
+strip = '{bin}/musl-strip'
 pkgconfig = 'pkg-config'
 
 [properties]
-needs_exe_wrapper = false
+needs_exe_wrapper = true
 pkg_config_libdir = ['{prefix}/lib/pkgconfig']
 
 [host_machine]
 system = 'linux'
-cpu_family = 'x86_64'
-cpu = 'x86_64'
+cpu_family = '{arch}'
+cpu = '{arch}'
 endian = 'little'
 """
 
@@ -44,9 +47,9 @@ def run(words, log, env):
 
 
 def link(build, epoch):
-    """Meson and ninja in build-release/lockstep, from nothing where a library or a flag changed."""
+    """Meson and ninja in a folder of their own, from nothing where a library or a flag changed."""
     cross = build.folder / "cross.ini"
-    text = CROSS.format(bin=build.bin, prefix=build.prefix)
+    text = CROSS.format(bin=build.bin, prefix=build.prefix, arch=build.arch.name)
     folder, log = build.folder / "lockstep", build.folder / "lockstep.log"
     log.unlink(missing_ok=True)
     env = os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C", "TZ": "UTC"}
@@ -100,10 +103,13 @@ def licences(build, libraries, dist):
     shutil.copyfile(build.root / "LICENSE", into / "lockstep.txt")
     for library in libraries:
         for text in (build.prefix / "share/licenses" / library.name).iterdir():
-            suffix = f"-{text.stem}" if text.suffix == ".h" else ""
+            suffix = f"-{text.stem}" if text.suffix in (".h", ".c") else ""
             shutil.copyfile(text, into / f"{library.name}{suffix}.txt")
+    # libpg_query's copy of PostgreSQL comes without PostgreSQL's own licence, which libpq brings.
+    shutil.copyfile(into / "libpq.txt", into / "libpg_query-postgresql.txt")
+    shutil.copyfile(lock.HERE / "licences.txt", into / "README.txt")
     # What gcc itself adds: its helpers, and the two files around constructors.
-    major = sbom.gcc_version().split(".")[0]
+    major = sbom.gcc_version(build).split(".")[0]
     shutil.copyfile(f"/usr/share/doc/gcc-{major}-base/copyright", into / "libgcc.txt")
 
 
@@ -116,46 +122,59 @@ def manual(build, dist):
         shutil.copyfile(page, dist / "man" / page.name)
     for shell, name in (("bash", "lockstep.bash"), ("zsh", "_lockstep"), ("fish", "lockstep.fish")):
         with open(dist / "completions" / name, "wb") as out:
-            subprocess.run([dist / "lockstep", "completion", shell], check=True, stdout=out)
+            subprocess.run(
+                [*build.arch.runner, dist / "lockstep", "completion", shell], check=True, stdout=out
+            )
+
+
+def dist_of(root, its):
+    """dist/ for this machine's architecture; another's is a folder in it, complete in itself."""
+    return root / "dist" if its.is_own else root / "dist" / its.name
+
+
+def files_in(dist):
+    """The files of one release, without those of another architecture."""
+    for path in sorted(dist.iterdir()):
+        if path.is_file():
+            yield path
+        elif path.name not in arch.ARCHES:
+            yield from sorted(each for each in path.rglob("*") if each.is_file())
+
+
+def empty(dist):
+    dist.mkdir(parents=True, exist_ok=True)
+    for path in dist.iterdir():
+        if path.is_file():
+            path.unlink()
+        elif path.name not in arch.ARCHES:
+            shutil.rmtree(path)
 
 
 def sums(dist):
     """SHA256SUMS of everything else in dist/, as `sha256sum --check` reads it."""
-    names = sorted(str(path.relative_to(dist)) for path in dist.rglob("*") if path.is_file())
+    names = sorted(str(path.relative_to(dist)) for path in files_in(dist))
     lines = [f"{fetch.sha256(dist / name)}  {name}\n" for name in names if name != "SHA256SUMS"]
     (dist / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
 def make(build, libraries, epoch, say):
-    dist = build.root / "dist"
-    shutil.rmtree(dist, ignore_errors=True)
-    dist.mkdir()
+    dist = dist_of(build.root, build.arch)
+    empty(dist)
+    binary = dist / "lockstep"
     with say("link lockstep"):
         built = link(build, epoch)
         subprocess.run(
-            ["strip", "--strip-all", "-R", ".comment", "-o", dist / "lockstep", built], check=True
+            [build.bin / "musl-strip", "--strip-all", "-R", ".comment", "-o", binary, built],
+            check=True,
         )
-        check_static(dist / "lockstep")
-    with say("manual, licences, SBOM, sums"):
+        found = hardening.rows(binary, built, f"{build.arch.tools}objdump")
+        if hardening.lacking(found):
+            raise lock.Failed(f"{binary} lacks: {', '.join(hardening.lacking(found))}")
+    with say("manual, licences, package, SBOM, sums"):
         manual(build, dist)
         licences(build, libraries, dist)
-        sbom.write(dist / "lockstep.spdx.json", dist / "lockstep", version(build), libraries, epoch)
+        package.deb(build, dist, version(build), epoch)
+        sbom.write(dist / "lockstep.spdx.json", binary, version(build), build, libraries, epoch)
         sums(dist)
-    print(f"dist/lockstep: {(dist / 'lockstep').stat().st_size} bytes")
-
-
-def check_static(path):
-    """A static PIE with full RELRO asks for no loader and no library, and binds at once."""
-    said = subprocess.run(
-        ["readelf", "-W", "-l", "-d", "-h", path],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"LC_ALL": "C"},
-    ).stdout
-    wrong = [word for word in ("INTERP", "(NEEDED)", "TEXTREL", "RWE") if word in said]
-    absent = [
-        word for word in ("DYN (", "GNU_RELRO", "BIND_NOW", "Flags: NOW PIE") if word not in said
-    ]
-    if wrong or absent:
-        raise lock.Failed(f"{path}: has {wrong}, lacks {absent}")
+    print(f"{binary.relative_to(build.root)}: {binary.stat().st_size} bytes")
+    print(hardening.table(found), end="")

@@ -4,6 +4,8 @@
 import datetime
 import json
 import subprocess
+import urllib.parse
+import uuid
 
 import fetch
 
@@ -24,17 +26,30 @@ def package(name, version, licence, **more):
         "SPDXID": identifier(name),
         "name": name,
         "versionInfo": version,
+        "supplier": "NOASSERTION",
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
         "licenseConcluded": "NOASSERTION",
         "licenseDeclared": licence,
         "copyrightText": "NOASSERTION",
-        "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": False,
         **more,
     }
 
 
 def checksum(sha256):
     return [{"algorithm": "SHA256", "checksumValue": sha256}]
+
+
+def source_package(tarball):
+    """The Debian source package as scanners of vulnerabilities know it."""
+    version = urllib.parse.quote(tarball.package_version, safe=":~")
+    return [
+        {
+            "referenceCategory": "PACKAGE-MANAGER",
+            "referenceType": "purl",
+            "referenceLocator": f"pkg:deb/debian/{tarball.package}@{version}?arch=source",
+        }
+    ]
 
 
 def of_library(library):
@@ -48,24 +63,27 @@ def of_library(library):
         library.name,
         library.version,
         library.licence,
+        supplier="Organization: Debian",
         packageFileName=tarball.name,
         checksums=checksum(tarball.sha256),
+        externalRefs=source_package(tarball),
         sourceInfo=", ".join(words),
     )
 
 
-def gcc_version():
+def gcc_version(build):
     return subprocess.run(
-        ["gcc", "-dumpfullversion"], check=True, capture_output=True, text=True
+        [f"{build.arch.tools}gcc", "-dumpfullversion"], check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
-def document(binary, version, libraries, epoch):
+def document(binary, version, build, libraries, epoch):
     digest = fetch.sha256(binary)
     main = package(
         "lockstep",
         version,
         "Apache-2.0",
+        supplier="Organization: The lockstep authors",
         packageFileName="lockstep",
         checksums=checksum(digest),
         primaryPackagePurpose="APPLICATION",
@@ -74,7 +92,7 @@ def document(binary, version, libraries, epoch):
     packages.append(
         package(
             "libgcc",
-            gcc_version(),
+            gcc_version(build),
             "GPL-3.0-or-later WITH GCC-exception-3.1",
             sourceInfo="of the compiler that built it",
         )
@@ -89,11 +107,11 @@ def document(binary, version, libraries, epoch):
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"lockstep-{version}-x86_64",
-        "documentNamespace": f"urn:sha256:{digest}",
+        "name": f"lockstep-{version}-{build.arch.name}",
+        "documentNamespace": "",
         "creationInfo": {
             "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "creators": ["Tool: lockstep-release"],
+            "creators": [f"Tool: lockstep-release-{version}"],
         },
         "packages": packages,
         "relationships": [
@@ -103,6 +121,8 @@ def document(binary, version, libraries, epoch):
     }
 
 
-def write(path, binary, version, libraries, epoch):
-    text = json.dumps(document(binary, version, libraries, epoch), indent=2)
-    path.write_text(text + "\n", encoding="utf-8")
+def write(path, binary, version, build, libraries, epoch):
+    made = document(binary, version, build, libraries, epoch)
+    # Another document has another name; the same one, made anywhere, has the same.
+    made["documentNamespace"] = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(made)).urn
+    path.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")

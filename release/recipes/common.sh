@@ -1,9 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Sourced before every recipe, in its unpacked source. PREFIX, JOBS, HOST, VERSION and
-# SOURCE_DATE_EPOCH are set; PATH begins with the folder of musl-cc, which knows the flags.
+# Sourced before every recipe, in its unpacked source. PREFIX, JOBS, VERSION, SOURCE_DATE_EPOCH and
+# what release/arch.py knows of the target are set; PATH begins with the folder of musl-cc, which
+# knows the flags, and of musl-ar and its like. Every configure script is told that it builds for
+# another machine, so that it runs nothing it has built: the answers are the same on any.
 set -euo pipefail
-export CC=musl-cc LC_ALL=C TZ=UTC
+export CC=musl-cc AR=musl-ar RANLIB=musl-ranlib NM=musl-nm OBJCOPY=musl-objcopy STRIP=musl-strip
+export LC_ALL=C TZ=UTC
+BUILDER=$(gcc -dumpmachine)
+export BUILDER
 
 install_headers() { # FOLDER FILE...
     install -d "$PREFIX/include/$1"
@@ -35,8 +40,8 @@ END
 isolate() { # OUT.a SYMBOLS-FILE (wildcards) ARCHIVE...
     local out=$1 symbols=$2
     shift 2
-    ld -r --unique --whole-archive -o isolated.o "$@"
-    objcopy --wildcard --keep-global-symbols="$symbols" isolated.o
+    musl-ld -r --unique --whole-archive -o isolated.o "$@"
+    musl-objcopy --wildcard --keep-global-symbols="$symbols" isolated.o
     rm -f "$out"
-    ar rcsD "$out" isolated.o
+    musl-ar rcsD "$out" isolated.o
 }

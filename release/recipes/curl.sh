@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # HTTP and HTTPS for notifications and nothing else. No CA file is built in: OpenSSL looks at
 # SSL_CERT_FILE, SSL_CERT_DIR and /etc/ssl, unless the program names one.
-./configure --host="$HOST" --prefix=/usr --disable-shared --enable-static --with-openssl="$PREFIX" \
+./configure --build="$BUILDER" --host="$HOST" --prefix=/usr \
+    --disable-shared --enable-static --with-openssl="$PREFIX" \
     --without-zlib --without-brotli --without-zstd --without-libpsl --without-libidn2 \
     --without-nghttp2 --without-librtmp --without-libssh2 --without-ca-bundle --without-ca-path \
     --with-ca-fallback \

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Connector/C out of the server's tarball, with the usual ways to authenticate built in. CMake's look
 # for curl is off because it would bring this machine's glibc headers in.
-cmake -S . -B build -DCMAKE_BUILD_TYPE=None -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_C_COMPILER=musl-cc \
+cmake -S . -B build -DCMAKE_BUILD_TYPE=None -DCMAKE_SYSTEM_NAME=Linux \
+    -DCMAKE_SYSTEM_PROCESSOR="$ARCH" -DCMAKE_C_COMPILER=musl-cc \
     -DCMAKE_FIND_ROOT_PATH="$PREFIX" -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER \
     -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY \
     -DCMAKE_INSTALL_PREFIX=/usr -DINSTALL_PLUGINDIR=lib/mariadb/plugin \

@@ -5,8 +5,9 @@
 # Its configure keeps what it was told for pg_config to print, and one object of it is linked: no
 # path of this build may stand there. Nothing that is on here is looked for with pkg-config.
 export PKG_CONFIG_LIBDIR=/nonexistent
-./configure --host="$HOST" --prefix=/usr --sysconfdir=/etc --with-ssl=openssl --without-readline \
-    --without-zlib --without-gssapi --without-ldap --without-icu CFLAGS=-Os >configure.log
+./configure --build="$BUILDER" --host="$HOST" --prefix=/usr --sysconfdir=/etc \
+    --with-ssl=openssl --without-readline --without-zlib --without-gssapi --without-ldap \
+    --without-icu CFLAGS=-Os >configure.log
 make -s -C src/backend generated-headers
 make -s -j"$JOBS" -C src/common libpgcommon_shlib.a
 make -s -j"$JOBS" -C src/port libpgport_shlib.a

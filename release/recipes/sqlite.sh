@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The amalgamation is made with this machine's compiler and tclsh; then it is one file. What changes
 # the meaning of SQL is chosen as Debian does: a migration must run the same with either build.
-# It works in this process, not in a server: the one library to make quick rather than small.
 CC=gcc ./configure --disable-readline --disable-tcl >configure.log
 make sqlite3.c OPTS=-DSQLITE_ENABLE_UPDATE_DELETE_LIMIT >make.log
-musl-cc -O2 -c sqlite3.c -o sqlite3.o \
+musl-cc -c sqlite3.c -o sqlite3.o \
     -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_SHARED_CACHE \
     -DSQLITE_OMIT_DEPRECATED -DSQLITE_SECURE_DELETE -DSQLITE_ENABLE_COLUMN_METADATA \
     -DSQLITE_ENABLE_FTS3 -DSQLITE_ENABLE_FTS3_PARENTHESIS -DSQLITE_ENABLE_FTS3_TOKENIZER \
@@ -14,7 +13,7 @@ musl-cc -O2 -c sqlite3.c -o sqlite3.o \
     -DSQLITE_ALLOW_ROWID_IN_VIEW -DSQLITE_LIKE_DOESNT_MATCH_BLOBS -DSQLITE_USE_URI=1 \
     -DSQLITE_MAX_SCHEMA_RETRY=25 -DSQLITE_MAX_VARIABLE_NUMBER=250000 -DHAVE_USLEEP=1
 rm -f libsqlite3.a
-ar rcsD libsqlite3.a sqlite3.o
+"$AR" rcsD libsqlite3.a sqlite3.o
 install_headers . sqlite3.h
 install_archives libsqlite3.a
 pkgconfig sqlite3 -lsqlite3

@@ -69,22 +69,32 @@ wants_color(const char *setting, const char *no_color, int fd, char *const *envi
     return isatty(fd) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
-/* The last `--log json` of the command line, else the variable: for what goes wrong before the
- * settings are known, and for commands that read none. */
-static void
-log_early(const Invocation *said, char *const *environ_)
+/* The last `FLAG VALUE` or `FLAG=VALUE` before `--`, whatever else the command line holds. */
+static const char *
+flag_text(char *const *argv, const char *flag, const char *fallback)
 {
-    const char *format = env_get(environ_, "LOCKSTEP_LOG");
-    const char *color = NULL;
-    for (size_t i = 0; i < said->flags.n; i++) {
-        if (said->flags.p[i].id == SET_LOG)
-            format = said->flags.p[i].text;
-        if (said->flags.p[i].id == SET_COLOR)
-            color = said->flags.p[i].text;
+    size_t n = strlen(flag);
+    for (argv++; *argv && strcmp(*argv, "--") != 0; argv++) {
+        if (strncmp(*argv, flag, n) != 0)
+            continue;
+        if ((*argv)[n] == '=')
+            fallback = *argv + n + 1;
+        else if (!(*argv)[n] && argv[1])
+            fallback = argv[1];
     }
+    return fallback;
+}
+
+/* For what goes wrong before the settings are known, a command line that cannot be parsed included,
+ * and for commands that read none. */
+static void
+log_early(char *const *argv, char *const *environ_)
+{
+    const char *format = flag_text(argv, "--log", env_get(environ_, "LOCKSTEP_LOG"));
     LogOptions options = {.level = LOG_INFO};
     options.format = format && strcmp(format, "json") == 0 ? LOG_JSON : LOG_TEXT;
-    options.color = wants_color(color, env_get(environ_, "NO_COLOR"), STDERR_FILENO, environ_);
+    options.color = wants_color(flag_text(argv, "--color", NULL), env_get(environ_, "NO_COLOR"),
+                                STDERR_FILENO, environ_);
     log_setup(&options);
 }
 
@@ -151,10 +161,10 @@ cli_main(int argc, char **argv, char **environ_)
     SCRATCH_ARENA(arena);
     Cli cli = {.arena = arena, .wait = wait_init(), .environ_ = environ_, .started_ms = clock_ms()};
     Error err = ERROR_INIT;
-    log_early(&cli.said, environ_);
     int status = 0;
+    if (argc > 0)
+        log_early(argv, environ_);
     if (args_parse(arena, argc, argv, &cli.said, &err)) {
-        log_early(&cli.said, environ_);
         cli.stdout_color =
             wants_color(NULL, env_get(environ_, "NO_COLOR"), STDOUT_FILENO, environ_);
         status = dispatch(&cli, &err);

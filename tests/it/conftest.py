@@ -55,6 +55,11 @@ def is_static():
     return b"INTERP" not in done.stdout
 
 
+def is_released():
+    """In a dist/, with the sums and all that they name beside it."""
+    return (binary.BINARY.resolve().parent / "SHA256SUMS").is_file()
+
+
 def pytest_collection_modifyitems(config, items):
     marks = {mark.name for item in items for mark in item.iter_markers()}
     lacking = {name for name, has in NEEDS.items() if name in marks and not has()}
@@ -64,7 +69,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 # What a test needs of the binary, by its mark.
-NEEDS = {"faults": has_fault_points, "static": is_static}
+NEEDS = {"faults": has_fault_points, "static": is_static, "release": is_released}
 
 
 @pytest.fixture(scope="session")

@@ -722,6 +722,13 @@ def test_late_file_with_order_any(app):
 # -- the log --------------------------------------------------------------------------------------
 
 
+def test_json_log_of_a_command_line_that_cannot_be_parsed(sqlite_app):
+    for words in (["migrate", "--lok", "--log", "json"], ["--log=json", "migrate", "--lok"]):
+        events = sqlite_app.run(*words, expect=2).log()
+        assert [e["level"] for e in events] == ["error"]
+        assert "--lok" in events[0]["message"]
+
+
 def test_json_log(app):
     plain(app)
     events = app.run("migrate", "--log", "json").log()

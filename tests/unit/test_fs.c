@@ -289,9 +289,10 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_read),       TEST(test_read_ceilings), TEST(test_read_odd_kinds),
-        TEST(test_kind),       TEST(test_list),          TEST(test_write_atomic),
-        TEST(test_write_here), TEST(test_make_dirs),     TEST(test_inside),
+        TEST(test_read),         TEST(test_read_ceilings), TEST(test_read_odd_kinds),
+        TEST(test_kind),         TEST(test_list),          TEST(test_list_order),
+        TEST(test_write_atomic), TEST(test_write_here),    TEST(test_make_dirs),
+        TEST(test_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
