@@ -211,7 +211,9 @@ prisma_parse(Str name)
 static NameParts
 drizzle_parse(Str name)
 {
-    return (NameParts){.kind = str_ends(name, STR(".sql")) ? NAME_UP : NAME_IGNORED};
+    if (!strip_end(&name, STR(".sql")))
+        return (NameParts){.kind = NAME_IGNORED};
+    return (NameParts){.kind = NAME_UP, .version = name, .description = name};
 }
 
 /* ---- the table ---- */
