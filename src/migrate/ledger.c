@@ -381,11 +381,13 @@ merge_own(Arena *arena, Ledger *ledger, const RawRows *foreign, const DbResult *
             continue;
         LedgerRow own = own_row(arena, ledger, r, i);
         LedgerRow *row = find_row(ledger, n, own.id);
+        Str identity = str_sub(origin, strlen(prefix ? prefix : ""), origin.n);
+        /* `prisma migrate resolve --rolled-back`: of what ours had begun nothing is left. */
+        bool taken_back = ledger->spec.format == FORMAT_PRISMA && identity.n > 0;
         if (row) {
-            Str identity = str_sub(origin, strlen(prefix ? prefix : ""), origin.n);
             if (str_eq(identity, foreign->p[row - ledger->rows.p].origin))
                 join_rows(row, &own);
-        } else if (stands_alone(ledger, &own, current_id)) {
+        } else if (!taken_back && stands_alone(ledger, &own, current_id)) {
             own.foreign_row = ledger->spec.format == FORMAT_PLAIN;
             *vec_push(arena, &ledger->rows) = own;
         }
