@@ -104,12 +104,10 @@ make_tables(Job *j, Error *err)
 static bool
 find_version(const Source *source, const char *version, size_t *ret, Error *err)
 {
-    for (size_t i = 0; i < source->migrations.n; i++) {
-        if (source->migrations.p[i].version &&
-            strcmp(source->migrations.p[i].version, version) == 0) {
-            *ret = i;
-            return true;
-        }
+    const Migration *m = source_find(source, version);
+    if (m) {
+        *ret = (size_t)(m - source->migrations.p);
+        return true;
     }
     error_set(err, ERROR_USAGE, "no migration has the version '%s'", version);
     return error_hint(err, "`lockstep status` lists the versions of %s.",
