@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 
 import pytest
-from support import binary, databases, formats, secrets, servers
+from support import binary, databases, engine as engines, formats, secrets, servers
 from support.binary import Lockstep
 from support.net import Proxy
 
@@ -127,6 +127,15 @@ def pgbouncer(root, postgres_server):
     bouncer = serve(lambda: servers.PgBouncer(postgres_server, root / "pgb"))
     yield bouncer
     bouncer.stop()
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """A container engine of our own, with the image `busybox` and nothing else."""
+    ours = engines.Engine()
+    serve(ours.__enter__)
+    yield ours
+    ours.stop()
 
 
 @pytest.fixture

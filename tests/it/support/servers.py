@@ -138,7 +138,7 @@ class Postgres:
     user = "app"
     extra = ""
 
-    def __init__(self, folder, tls=None):
+    def __init__(self, folder, tls=None, address="127.0.0.1"):
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
         if not found:
             raise Missing("PostgreSQL's server is not installed")
@@ -169,7 +169,7 @@ class Postgres:
         secret.unlink()
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write(
-                f"listen_addresses = '127.0.0.1'\nport = {self.port}\n"
+                f"listen_addresses = '{address}'\nport = {self.port}\n"
                 f"unix_socket_directories = '{folder}'\nfsync = off\nmax_connections = 200\n"
                 "log_statement = all\nlog_connections = on\nlog_min_messages = warning\n"
                 "log_line_prefix = '[%p] %d '\nlogging_collector = off\n"
@@ -372,7 +372,8 @@ class PgBouncer:
 class MariaDB:
     """A server with the user `app`, who may do everything in databases named t_*."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, address="127.0.0.1"):
+        self.address = address
         self.program = shutil.which("mariadbd", path="/usr/sbin:/usr/bin:/usr/libexec")
         install = shutil.which("mariadb-install-db", path="/usr/bin:/usr/sbin")
         if not self.program or not install:
@@ -414,7 +415,7 @@ class MariaDB:
                     f"--tmpdir={self.folder}/tmp",
                     f"--socket={self.socket}",
                     f"--port={self.port}",
-                    "--bind-address=127.0.0.1",
+                    f"--bind-address={self.address}",
                     "--skip-name-resolve",
                     f"--pid-file={self.folder}/pid",
                     "--innodb-flush-log-at-trx-commit=0",
