@@ -104,14 +104,6 @@ choose_by_project(Cli *cli, const Project *project, DbUrl *ret, char **ret_from,
     return dburl_parse(cli->arena, str_of(url), ret, err) || error_wrap(err, "%s", from);
 }
 
-/* Whole URLs are handed to the tool, but for one that it has already. */
-static bool
-is_handed(Cli *cli, const DatabaseChoice *choice)
-{
-    const char *own = env_get(cli->environ_, "DATABASE_URL");
-    return !choice->is_parts && !(own && str_eq(choice->url, str_of(own)));
-}
-
 bool
 cli_url(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Str *ret_handed, Error *err)
 {
@@ -130,7 +122,8 @@ cli_url(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Str *ret_
     }
     if (!parse_choice(cli, &choice, ret, err))
         return false;
-    if (is_handed(cli, &choice))
+    if (!choice
+             .is_parts) /* also the one that it would find itself: in the spelling that it takes */
         *ret_handed = choice.url;
     *ret_from = choice.from;
     return true;

@@ -137,6 +137,7 @@ end_predecessors(Lead *l, Error *err)
     int64_t ended = 0, lost = 0;
     if (!lock_end_leftovers(l->lock, LEFTOVERS_MS, &ended, err))
         return error_wrap(err, "ending the sessions of a lost run");
+    l->after_lost = ended > 0;
     if (ended)
         log_warn("lock.leftovers", "ended %lld session%s that a lost run had left behind",
                  (long long)ended, ended == 1 ? "" : "s");
@@ -144,6 +145,7 @@ end_predecessors(Lead *l, Error *err)
         return true;
     if (!record_mark_lost(l->control, &l->record, &lost, err))
         return error_wrap(err, "marking lost runs");
+    l->after_lost |= lost > 0;
     if (lost)
         log_warn("run.lost", "an earlier run was lost half-way; going on from where it stopped");
     return true;
@@ -352,7 +354,8 @@ lead_finish(Lead *l, Error *err)
     if (l->record.kept && db_alive(l->control)) {
         SCRATCH_ARENA(scratch);
         Str print = STR_ABSENT;
-        if (err->code == ERROR_NONE && !l->options->rollback)
+        bool told = !l->options->project || l->survey->tool.table_exists;
+        if (err->code == ERROR_NONE && !l->options->rollback && told)
             print = record_fingerprint_sql(scratch, l->control, l->record.files,
                                            l->survey->source.format, l->options);
         char *text = NULL;
@@ -385,6 +388,7 @@ lead_remember(Lead *l, Error *err)
 {
     const Survey *s = l->survey;
     if (!s->ledger.runs_exists || s->facts.read_only || s->facts.standby ||
+        (l->options->project && !s->tool.table_exists) ||
         gate_remember(l->arena, l->control, l->options, &s->source, l->record.schema))
         return true;
     l->record.files = record_files_print(l->arena, &s->source, l->options);

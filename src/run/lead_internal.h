@@ -20,6 +20,7 @@ typedef struct Lead {
     int64_t began_ms, applied;
     char progress[256];
     char *last_version; /* of what was applied */
+    bool after_lost;    /* a run before this one was lost half-way */
 } Lead;
 
 /* The guard as a tick: only while the control connection waits for nothing itself. */

@@ -365,15 +365,50 @@ backup(Lead *l, Error *err)
     return ready;
 }
 
+/* A lock row that a killed tool left behind would stop every run from now on. Its owner is dead
+ * when an earlier run of ours was lost: then it is cleared as `repair` would. */
+static bool
+clear_stuck_lock(Lead *l, Error *err)
+{
+    const ToolTrouble *trouble = first_block(&l->survey->tool);
+    if (!l->after_lost || !trouble || !trouble->sql || trouble->id)
+        return true;
+    log_warn("tool.lock-cleared", "%s; the run that held it was lost, so it is cleared",
+             trouble->what);
+    return db_exec_list(l->control, str_of(trouble->sql), err) &&
+           run_survey(l->arena, l->control, l->options, true, l->survey, err);
+}
+
+/* Before the first run of a tool that wants an empty schema, not even lockstep's tables may be
+ * there: its record is made afterwards. */
+static bool
+records_later(const Lead *l)
+{
+    return (l->options->project->tool->flags & TOOL_WANTS_EMPTY) && !l->survey->tool.table_exists &&
+           !l->survey->ledger.runs_exists;
+}
+
+static void
+record_late(Lead *l, Error *err)
+{
+    Error second = ERROR_INIT;
+    wait_cleanup_begin(l->wait);
+    if (db_alive(l->control) && !lead_make_tables(l, &second) && err->code == ERROR_NONE)
+        *err = second;
+    wait_cleanup_end(l->wait);
+}
+
 bool
 wrapped_lead(Lead *l, RunReport *ret, Error *err)
 {
     Survey *s = l->survey;
-    const ToolTrouble *trouble = first_block(&s->tool);
     int64_t times = l->options->rollback && l->options->steps > 1 ? l->options->steps : 1;
     char **argv = command_of(l, err);
-    if (!argv || (trouble && !refuse_trouble(trouble, err)))
+    if (!argv || !clear_stuck_lock(l, err))
         return false;
+    const ToolTrouble *trouble = first_block(&s->tool);
+    if (trouble)
+        return refuse_trouble(trouble, err);
     tell_troubles(&s->tool);
     if (!l->options->rollback && !s->unknown && !s->plan.pending.n) {
         ret->outcome = RUN_NOTHING;
@@ -384,9 +419,11 @@ wrapped_lead(Lead *l, RunReport *ret, Error *err)
         return false;
     tell_start(l);
     l->guard.tool_run = l->record.run_id;
-    bool ok = lead_make_tables(l, err);
+    bool later = records_later(l), ok = later || lead_make_tables(l, err);
     for (int64_t i = 0; ok && i < times; i++)
         ok = run_until_done(l, argv, err);
+    if (later)
+        record_late(l, err);
     lead_finish(l, err);
     if (!ok || err->code != ERROR_NONE)
         return false;

@@ -22,12 +22,13 @@ typedef enum ToolId {
 } ToolId;
 
 typedef enum ToolFlag {
-    TOOL_ATOMIC_EACH = 1 << 0, /* each migration and its row commit together (PostgreSQL) */
-    TOOL_ATOMIC_ALL = 1 << 1,  /* one transaction around all that is pending (PostgreSQL) */
-    TOOL_REFUSES = 1 << 2,     /* its own lock refuses instead of waiting */
-    TOOL_SQL_FILES = 1 << 3,   /* its migrations are SQL that lockstep can apply itself */
-    TOOL_GENERIC = 1 << 4,     /* npm, command: a way to start something, not a tool */
-    TOOL_QUIET_ERRORS = 1 << 5 /* prints no reason when it fails (Drizzle) */
+    TOOL_ATOMIC_EACH = 1 << 0,  /* each migration and its row commit together (PostgreSQL) */
+    TOOL_ATOMIC_ALL = 1 << 1,   /* one transaction around all that is pending (PostgreSQL) */
+    TOOL_REFUSES = 1 << 2,      /* its own lock refuses instead of waiting */
+    TOOL_SQL_FILES = 1 << 3,    /* its migrations are SQL that lockstep can apply itself */
+    TOOL_GENERIC = 1 << 4,      /* npm, command: a way to start something, not a tool */
+    TOOL_QUIET_ERRORS = 1 << 5, /* prints no reason when it fails (Drizzle) */
+    TOOL_WANTS_EMPTY = 1 << 6,  /* its first run refuses a schema that holds any table (Prisma) */
 } ToolFlag;
 
 /* How the tool spells the URL that is handed to it. */
