@@ -46,6 +46,9 @@ is_migration(ToolId tool, Str name)
         return false;
     if (str_ends(name, STR(".d.ts")))
         return false;
+    if (tool == TOOL_AT_DATABASES) /* numbered; SQL, or code that Node can load */
+        return name.p[0] >= '0' && name.p[0] <= '9' &&
+               (str_eq(ext, STR(".sql")) || is_one_of(ext, ley));
     if (tool == TOOL_NODE_PG_MIGRATE)
         return true; /* everything, but names that begin with a dot */
     return is_one_of(ext, tool == TOOL_KNEX        ? knex

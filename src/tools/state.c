@@ -255,12 +255,26 @@ row_of_item(const ToolMigration *m, const ToolRow *row)
     return (ToolRow){m->version, m->name, row ? row->applied_at : NULL};
 }
 
+/* Sqitch's changes have names without an order: a newer image's were deployed last. */
+static bool
+is_latest(const Compare *c, const ToolRow *row)
+{
+    for (size_t i = 0; i < c->files->items.n; i++) {
+        const ToolRow *known = c->rows[i];
+        if (known && known->applied_at && row->applied_at &&
+            strcmp(known->applied_at, row->applied_at) > 0)
+            return false;
+    }
+    return true;
+}
+
 /* Rows without a file: above all files (the database is of a newer image) or in between. Django
  * keeps rows of apps that are no longer there; they say nothing. */
 static void
 place_stranger(Compare *c, const ToolRow *row)
 {
     const char *highest = NULL;
+    bool by_time = id_of(c->tool) == TOOL_SQITCH;
     bool django = id_of(c->tool) == TOOL_DJANGO;
     for (size_t i = 0; i < c->files->items.n; i++) {
         const char *id = c->files->items.p[i].id;
@@ -271,7 +285,7 @@ place_stranger(Compare *c, const ToolRow *row)
     }
     if (django && !highest)
         *vec_push(c->arena, &c->state->applied) = *row;
-    else if (!highest || files_compare(row->id, highest) > 0)
+    else if (by_time ? is_latest(c, row) : !highest || files_compare(row->id, highest) > 0)
         *vec_push(c->arena, &c->state->ahead) = *row;
     else
         *vec_push(c->arena, &c->state->missing) = *row;
