@@ -111,14 +111,14 @@ def test_preflight(sqlite_app):
 
 def test_django(lockstep, postgres):
     project = tools.Project(tools.case("django"), lockstep, postgres)
-    found = findings(project.runner)
+    runner = project.runner
+    # The fixture's migrations are written by hand, and say less than the models.
+    found = findings(runner)
     assert any("security.W" in one["message"] for one in found), found
-    assert "model-drift" not in rules(found)
-    found = findings(project.runner, "--fail-level", "WARNING", expect=6)
+    assert "model-drift" in rules(found)
+    subprocess.run(["/usr/bin/python3", "manage.py", "makemigrations"], cwd=runner.dir, check=True,
+                   env=runner.env, stdout=subprocess.DEVNULL)
+    assert "model-drift" not in rules(findings(runner))
+    found = findings(runner, "--fail-level", "WARNING", expect=6)
     assert "error" in [one["severity"] for one in found if one["rule"] == "framework"]
-    models = project.runner.dir / "blog/models.py"
-    models.write_text(models.read_text().replace("class Meta", "extra = 1\n\n    class Meta", 1))
-    project.add("new")
-    (project.runner.dir / "blog/migrations/0004_age.py").unlink()
-    assert "model-drift" in rules(findings(project.runner))
     project.close()
