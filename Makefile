@@ -12,6 +12,7 @@ MESON_FUZZ    = CC=clang meson setup -Dfuzz=true -Db_sanitize=address,undefined 
 MESON_ASAN    = meson setup -Db_sanitize=address,undefined
 MESON_BENCH   = meson setup -Dbuildtype=release -Dfaults=false
 PEERS         = tests/node/node_modules/.package-lock.json
+TOOLS         = tests/tools/node/node_modules/.package-lock.json
 
 # A sanitizer's finding ends the program, so that no test passes over it.
 export ASAN_OPTIONS  ?= detect_leaks=1:abort_on_error=0:strict_string_checks=1
@@ -33,13 +34,13 @@ demo: deps ## install, build, and watch five replicas migrate a service together
 
 .PHONY: test
 test: deps ## everything: install, build, all tests on real servers, sanitizers, fuzzing, checks
-	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS)
+	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS) $(TOOLS)
 	@LOCKSTEP=$(abspath $(LOCKSTEP)) LOCKSTEP_BUILD=$(BUILD) LOCKSTEP_ASAN_BUILD=build-asan \
 	    LOCKSTEP_FUZZ_BUILD=build-fuzz LOCKSTEP_FUZZ_SECONDS=10 tests/run-all
 
 .PHONY: soak
 soak: deps ## the long way: long races, the whole crash matrix, the whole suite under sanitizers
-	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS)
+	@$(MAKE) --no-print-directory all build-asan build-fuzz $(PEERS) $(TOOLS)
 	@LOCKSTEP_SOAK=1 LOCKSTEP=$(abspath $(LOCKSTEP)) LOCKSTEP_BUILD=$(BUILD) \
 	    LOCKSTEP_ASAN_BUILD=build-asan LOCKSTEP_FUZZ_BUILD=build-fuzz \
 	    LOCKSTEP_FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-all
@@ -109,3 +110,12 @@ build-bench/build.ninja:
 $(PEERS): tests/node/package-lock.json
 	@cd tests/node && npm ci --no-fund --no-audit --loglevel=error >/dev/null || \
 	    echo "tests/node: npm ci failed; comparisons with other tools are skipped" >&2
+
+# The tools that lockstep is run around. No package's install script runs but that of better-sqlite3,
+# which is compiled here; where it cannot be, Knex on SQLite is skipped.
+$(TOOLS): tests/tools/node/package-lock.json
+	@cd tests/tools/node && { npm ci --no-fund --no-audit --loglevel=error >/dev/null && \
+	    npm rebuild better-sqlite3 --ignore-scripts=false --build-from-source --loglevel=error \
+	    $(addprefix --nodedir=,$(patsubst %/include/node/node.h,%,$(firstword \
+	    $(wildcard /usr/include/node/node.h /usr/local/include/node/node.h)))) >/dev/null; } || \
+	    echo "tests/tools/node: npm failed; some of other people's tools are skipped" >&2

@@ -23,7 +23,7 @@
 enum { ARGUMENTS = 32 };
 
 /* A tool of the database, and how it is called. */
-typedef struct Tool {
+typedef struct Client {
     Arena *arena;
     const char *name; /* as it was found: "pg_dump" */
     char *argv[ARGUMENTS];
@@ -32,21 +32,21 @@ typedef struct Tool {
     const char *input; /* file for its standard input, NULL = none */
     int output;        /* descriptor for its standard output, -1 = the log */
     int64_t grace_ms;
-} Tool;
+} Client;
 
 static void
-add_argument(Tool *tool, const char *text)
+add_argument(Client *tool, const char *text)
 {
     if (tool->argc + 1 < ARGUMENTS)
         tool->argv[tool->argc++] = str_dup(tool->arena, str_of(text));
 }
 
 static bool
-find_tool(Cli *cli, Tool *tool, const char *const *names, const char *package, Error *err)
+find_tool(Cli *cli, Client *tool, const char *const *names, const char *package, Error *err)
 {
     static const char *const removed[] = {"LOCKSTEP_DATABASE_URL", "LOCKSTEP_DATABASE_URL_FILE",
                                           NULL};
-    *tool = (Tool){.arena = cli->arena, .output = -1};
+    *tool = (Client){.arena = cli->arena, .output = -1};
     tool->grace_ms = setting_ms(&cli->settings, SET_GRACE);
     tool->envp = env_without(cli->arena, cli->environ_, removed);
     for (size_t i = 0; names[i] != NULL; i++) {
@@ -67,14 +67,14 @@ find_tool(Cli *cli, Tool *tool, const char *const *names, const char *package, E
 static void
 pass_line(void *ctx, int stream, Str line)
 {
-    const Tool *tool = ctx;
+    const Client *tool = ctx;
     (void)stream;
     if (line.n > 0)
         log_info("tool.output", "%s: " STR_FMT, tool->name, STR_ARG(line));
 }
 
 static bool
-run_tool(Cli *cli, Tool *tool, Error *err)
+run_tool(Cli *cli, Client *tool, Error *err)
 {
     ChildSpec spec = {.argv = tool->argv,
                       .envp = tool->envp,
@@ -100,7 +100,7 @@ run_tool(Cli *cli, Tool *tool, Error *err)
 /* ---- PostgreSQL ---- */
 
 static void
-set_env(Tool *tool, const char *name, const char *value)
+set_env(Client *tool, const char *name, const char *value)
 {
     if (value)
         tool->envp = env_with(tool->arena, tool->envp, name, value);
@@ -108,7 +108,7 @@ set_env(Tool *tool, const char *name, const char *value)
 
 /* libpq's own variables: what the URL says goes before what the environment said. */
 static void
-set_postgres_env(Tool *tool, const DbUrl *url)
+set_postgres_env(Client *tool, const DbUrl *url)
 {
     static const struct {
         const char *param, *variable;
@@ -150,7 +150,7 @@ set_postgres_env(Tool *tool, const DbUrl *url)
 }
 
 static bool
-prepare_postgres(Cli *cli, Tool *tool, const DbUrl *url, const char *program, Error *err)
+prepare_postgres(Cli *cli, Client *tool, const DbUrl *url, const char *program, Error *err)
 {
     const char *const names[] = {program, NULL};
     if (!find_tool(cli, tool, names, "postgresql-client", err))
@@ -164,7 +164,7 @@ prepare_postgres(Cli *cli, Tool *tool, const DbUrl *url, const char *program, Er
 
 /* MariaDB's programs and MySQL's have different words for the same. */
 static void
-set_mysql_tls(Tool *tool, const MysqlParams *params, bool mariadb)
+set_mysql_tls(Client *tool, const MysqlParams *params, bool mariadb)
 {
     static const char *const modes[] = {[MYSQL_TLS_DISABLED] = "DISABLED",
                                         [MYSQL_TLS_PREFERRED] = "PREFERRED",
@@ -189,7 +189,7 @@ set_mysql_tls(Tool *tool, const MysqlParams *params, bool mariadb)
 /* `ours` is MariaDB's name of the program, `theirs` MySQL's. */
 static bool
 prepare_mysql(
-    Cli *cli, Tool *tool, const DbUrl *url, const char *ours, const char *theirs, Error *err)
+    Cli *cli, Client *tool, const DbUrl *url, const char *ours, const char *theirs, Error *err)
 {
     const char *const names[] = {ours, theirs, NULL};
     MysqlParams params;
@@ -254,7 +254,7 @@ choose_path(Cli *cli, const DbUrl *url, const char *target, char **ret, Error *e
 static bool
 dump(Cli *cli, const DbUrl *url, int fd, Error *err)
 {
-    Tool tool;
+    Client tool;
     if (url->engine == DB_POSTGRES) {
         if (!prepare_postgres(cli, &tool, url, "pg_dump", err))
             return false;
@@ -340,7 +340,7 @@ is_custom_dump(const char *path)
 static bool
 restore_postgres(Cli *cli, const DbUrl *url, const char *path, Error *err)
 {
-    Tool tool;
+    Client tool;
     bool custom = is_custom_dump(path);
     if (!prepare_postgres(cli, &tool, url, custom ? "pg_restore" : "psql", err))
         return false;
@@ -364,7 +364,7 @@ restore_postgres(Cli *cli, const DbUrl *url, const char *path, Error *err)
 static bool
 restore_mysql(Cli *cli, const DbUrl *url, const char *path, Error *err)
 {
-    Tool tool;
+    Client tool;
     if (!prepare_mysql(cli, &tool, url, "mariadb", "mysql", err))
         return false;
     add_argument(&tool, str_printf(cli->arena, "--database=%s", url->database));

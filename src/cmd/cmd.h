@@ -86,14 +86,18 @@ cli_confirm(Cli *cli, const char *question, bool *ret_yes, bool *ret_asked, Erro
 
 /* ---- context.c: what most commands begin with ---- */
 
-bool cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err) MUST_CHECK;
-/* The directory of migrations is looked for, once; false in *ret_found: nothing to migrate here. */
-/* *ret_looked: the look, where one had to be taken to find the directory. */
-bool cli_find_source(Cli *cli,
-                     SourceOptions *ret,
-                     const Source **ret_looked,
-                     bool *ret_found,
-                     Error *err) MUST_CHECK;
+/* What there is to migrate here, looked for once. */
+typedef struct Migrations {
+    bool found;
+    const Project *project; /* somebody else's tool; NULL = SQL files */
+    SourceOptions source;   /* SQL files */
+    const Source *looked;   /* the look, where one was taken */
+} Migrations;
+bool cli_find_migrations(Cli *cli, Migrations *ret, Error *err) MUST_CHECK;
+/* *ret_from NULL: the default. *ret_handed: what a tool has to be given; absent = it knows. */
+bool
+cli_url(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Str *ret_handed, Error *err)
+    MUST_CHECK;
 /* Both, and all settings of a run. From here on signals arrive through the Wait. */
 bool cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
 bool cli_open_signals(Cli *cli, Error *err) MUST_CHECK;
@@ -109,6 +113,9 @@ typedef struct Look {
 bool cli_is_absent_file(const DbUrl *url); /* SQLite, and the file is not there (yet) */
 bool look_open(Cli *cli, bool check_content, Look *ret, Error *err) MUST_CHECK;
 void look_close(Look *look);
+const char *look_tool(const Look *look);               /* "sql", "django", "none" */
+struct json_t *look_format(const Look *look);          /* null but for SQL files */
+void look_print_source(const Look *look, StrBuf *out); /* a line: directory or tool */
 #define AUTO_LOOK CLEANUP(look_close) Look
 
 /* ---- background.c: beside a run, probes are answered, events posted, progress drawn ---- */
@@ -155,6 +162,7 @@ int cmd_rollback(Cli *cli, Error *err);
 int cmd_wait(Cli *cli, Error *err);
 int cmd_history(Cli *cli, Error *err);
 int cmd_detect(Cli *cli, Error *err);
+int cmd_check(Cli *cli, Error *err);
 int cmd_new(Cli *cli, Error *err);
 int cmd_baseline(Cli *cli, Error *err);
 int cmd_repair(Cli *cli, Error *err);

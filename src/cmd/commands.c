@@ -24,6 +24,11 @@ static const CommandOption migrate_options[] = {
     OPTIONS_END,
 };
 
+static const CommandOption check_options[] = {
+    {"json", NULL, "print one JSON object"},
+    {"fail-level", "LEVEL", "of the framework's own check: ERROR (default), WARNING ..."},
+    {NULL, NULL, NULL},
+};
 static const CommandOption json_only[] = {
     OPTION_JSON,
     OPTIONS_END,
@@ -183,6 +188,25 @@ const Command commands[] = {
         .run = cmd_detect,
     },
     {
+        .name = "check",
+        .group = "Look",
+        .args = "[OPTIONS]",
+        .summary = "What would go wrong at deploy: configuration, files, privileges.",
+        .details =
+            "Looks at the database (pooler, too strong a role, what failed or was edited), at "
+            "the files (not committed, kept out of the image), at scripts that migrate by "
+            "hand or make migrations, and asks the framework for its own deploy check. "
+            "Changes nothing. Exit status 6 when it finds an error; --preflight makes "
+            "`migrate` and `run` do it first.",
+        .examples = "lockstep check\n"
+                    "lockstep check --json\n"
+                    "lockstep check --fail-level WARNING",
+        .options = check_options,
+        .settings = "database,migrations",
+        .looks = true,
+        .run = cmd_check,
+    },
+    {
         .name = "new",
         .group = "Change",
         .args = "NAME",
@@ -266,7 +290,7 @@ const Command commands[] = {
         .name = "help",
         .group = "Other",
         .args = "[COMMAND]",
-        .summary = "Show help, also `help settings`.",
+        .summary = "Show help, also `help settings` and `help tools`.",
         .examples = "lockstep help migrate\n"
                     "lockstep help settings\n"
                     "lockstep help --man migrate | man -l -",

@@ -12,6 +12,8 @@
 
 #include "core/banned.h"
 
+enum { ASK_MS = 60000 };
+
 /* ---- which database ---- */
 
 static bool
@@ -34,12 +36,84 @@ parse_choice(Cli *cli, const DatabaseChoice *choice, DbUrl *ret, Error *err)
     return dburl_from_parts(cli->arena, &parts, ret, err) || error_wrap(err, "%s", choice->from);
 }
 
+/* A framework that is asked prints one line of this form among its own. */
+static const char answer_mark[] = "lockstep-database=";
+
+typedef struct Answer {
+    Arena *arena;
+    char *url;
+} Answer;
+
+static void
+on_answer(void *ctx, int stream, Str line)
+{
+    Answer *a = ctx;
+    Str mark = str_of(answer_mark);
+    if (stream == 1 && str_starts(line, mark) && line.n > mark.n)
+        a->url = str_dup(a->arena, str_sub(line, mark.n, line.n));
+    else
+        log_debug("tool.asked", STR_FMT, STR_ARG(line));
+}
+
+/* The slow way, and the last: the framework is started to say which database it would use. */
+static bool
+ask_framework(Cli *cli, const Project *project, char **ret, Error *err)
+{
+    Answer answer = {.arena = cli->arena};
+    char **argv = tool_ask_database(cli->arena, project);
+    int status = 0;
+    *ret = NULL;
+    if (!argv)
+        return true;
+    ToolEnvironment how = {0};
+    ChildSpec spec = {.argv = argv,
+                      .envp = tool_environment(cli->arena, project, &how),
+                      .stdout_fd = -1,
+                      .line = on_answer,
+                      .line_ctx = &answer,
+                      .grace_ms = setting_ms(&cli->settings, SET_GRACE),
+                      .timeout_ms = ASK_MS};
+    if (!cli_open_signals(cli, err))
+        return false;
+    if (!child_run(&cli->wait, &spec, &status, err)) {
+        if (err->code == ERROR_SIGNALLED)
+            return false;
+        error_clear(err);
+    }
+    *ret = answer.url;
+    return true;
+}
+
+/* A project without a database in settings or variables: its own files, then its own word. */
+static bool
+choose_by_project(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Error *err)
+{
+    char *url = project->url, *from = project->url_from;
+    if (!url) {
+        if (!ask_framework(cli, project, &url, err))
+            return false;
+        from = str_printf(cli->arena, "%s itself", project->tool->title);
+    }
+    if (!url) {
+        error_set(err, ERROR_USAGE, "%s was found (%s), and nothing says which database it is for",
+                  project->tool->title,
+                  project->evidence.n ? project->evidence.p[0] : project->dir);
+        return error_hint(err, "Set DATABASE_URL, or LOCKSTEP_DATABASE_URL for migrating only.");
+    }
+    *ret_from = from;
+    return (dburl_parse(cli->arena, str_of(url), ret, err) && db_supports(ret->engine, err)) ||
+           error_wrap(err, "%s", from);
+}
+
 bool
-cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err)
+cli_url(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Str *ret_handed, Error *err)
 {
     DatabaseChoice choice = {0};
+    *ret_handed = STR_ABSENT;
     if (!database_choose(cli->arena, &cli->settings, cli->environ_, &choice, err))
         return false;
+    if (!choice.found && project)
+        return choose_by_project(cli, project, ret, ret_from, err);
     if (!choice.found) {
         /* Plain SQL needs no server to be tried out. */
         if (!dburl_parse(cli->arena, STR("sqlite:lockstep.db"), ret, err))
@@ -53,6 +127,9 @@ cli_url(Cli *cli, DbUrl *ret, char **ret_from, Error *err)
         return false;
     if (!db_supports(ret->engine, err))
         return error_wrap(err, "%s", choice.from);
+    /* Also the one that it would find itself: in the spelling that it takes. */
+    if (!choice.is_parts)
+        *ret_handed = choice.url;
     *ret_from = choice.from;
     return true;
 }
@@ -126,26 +203,85 @@ add_placeholders(Cli *cli, const DbUrl *url, SourceOptions *source)
     source->placeholders = pairs.p;
 }
 
-bool
-cli_find_source(
-    Cli *cli, SourceOptions *ret, const Source **ret_looked, bool *ret_found, Error *err)
+/* A directory of SQL files, where one is named or one of the usual ones holds some. */
+static bool
+find_sql(Cli *cli, Migrations *m, Error *err)
 {
-    bool off = is_text(&cli->settings, SET_TOOL, "none");
-    SourceOptions source = {.dir = setting_text(&cli->settings, SET_DIR),
-                            .format = setting_text(&cli->settings, SET_FORMAT),
-                            .env = goose_env,
-                            .env_ctx = cli};
-    bool found = !off && source.dir != NULL;
-    if (!off && source.dir == NULL) {
-        Source *looked = arena_make(cli->arena, Source);
-        if (!source_look(cli->arena, &source, looked, err))
-            return false;
-        found = looked->dir != NULL;
-        source.dir = looked->dir;
-        *ret_looked = looked;
+    m->source = (SourceOptions){.dir = setting_text(&cli->settings, SET_DIR),
+                                .format = setting_text(&cli->settings, SET_FORMAT),
+                                .env = goose_env,
+                                .env_ctx = cli};
+    m->found = m->source.dir != NULL;
+    if (m->found)
+        return true;
+    Source *looked = arena_make(cli->arena, Source);
+    if (!source_look(cli->arena, &m->source, looked, err))
+        return false;
+    m->found = looked->dir != NULL;
+    m->source.dir = looked->dir;
+    m->looked = looked;
+    return true;
+}
+
+/* What stands for the files of a tool's project: its fingerprint. */
+static bool
+look_at_project(Cli *cli, Migrations *m, Error *err)
+{
+    Source *looked = arena_make(cli->arena, Source);
+    *looked = (Source){.format_name = m->project->tool->name,
+                       .dir = str_dup(cli->arena, str_of(m->project->dir)),
+                       .files = 1};
+    if (!tool_print(cli->arena, m->project, &looked->stat_digest, err))
+        return false;
+    m->looked = looked;
+    return true;
+}
+
+bool
+cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
+{
+    Migrations m = {0};
+    Error sql = ERROR_INIT;
+    char **command = setting_list(&cli->settings, SET_COMMAND);
+    bool named = setting_text(&cli->settings, SET_DIR) != NULL && !command &&
+                 is_text(&cli->settings, SET_TOOL, "auto");
+    if (is_text(&cli->settings, SET_TOOL, "none")) {
+        *ret = m;
+        return true;
     }
-    *ret = source;
-    *ret_found = found;
+    bool looked = find_sql(cli, &m, &sql);
+    if (named || is_text(&cli->settings, SET_TOOL, "sql")) {
+        *ret = m;
+        *err = looked ? *err : sql;
+        return looked;
+    }
+    Detection *d = arena_make(cli->arena, Detection);
+    DetectOptions how = {.environ_ = cli->environ_,
+                         .tool = setting_text(&cli->settings, SET_TOOL),
+                         .command = command,
+                         .mode = setting_text(&cli->settings, SET_ENVIRONMENT),
+                         .sql_dir = m.found && m.looked && m.looked->files ? m.source.dir : NULL,
+                         .sql_format = m.looked ? m.looked->format_name : NULL};
+    if (!tool_detect(cli->arena, &how, d, err))
+        return false;
+    if (d->sql && d->sql_dir) { /* Prisma's and Drizzle's files too */
+        m.source.dir = d->sql_dir;
+        m.looked =
+            m.looked && m.looked->dir && strcmp(m.looked->dir, d->sql_dir) == 0 ? m.looked : NULL;
+        m.found = true;
+        *ret = m;
+        return true;
+    }
+    if (!d->found) {
+        *ret = m;
+        *err = looked ? *err : sql;
+        return looked;
+    }
+    m.found = true;
+    m.project = &d->project;
+    if (!look_at_project(cli, &m, err))
+        return false;
+    *ret = m;
     return true;
 }
 
@@ -225,6 +361,7 @@ fill_options(Cli *cli, RunOptions *o)
     o->statement_timeout_ms = setting_ms(s, SET_STATEMENT_TIMEOUT);
     o->retry_for_ms = setting_ms(s, SET_RETRY_FOR);
     o->max_block_ms = setting_ms(s, SET_MAX_BLOCK);
+    o->grace_ms = setting_ms(s, SET_GRACE);
     o->policy.order_any = is_text(s, SET_ORDER, "any");
     o->policy.ahead_refuse = is_text(s, SET_AHEAD, "refuse");
     o->environment = setting_text(s, SET_ENVIRONMENT);
@@ -238,13 +375,16 @@ fill_options(Cli *cli, RunOptions *o)
 bool
 cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
 {
-    RunOptions o = {0};
+    Migrations m;
     DbUrl *url = arena_make(cli->arena, DbUrl);
     char *from;
-    bool found;
-    if (!cli_find_source(cli, &o.source, &o.looked, &found, err) ||
-        !cli_url(cli, url, &from, err) || !settle_ca(cli, url, err))
+    Str handed;
+    if (!cli_find_migrations(cli, &m, err) || !cli_url(cli, m.project, url, &from, &handed, err) ||
+        !settle_ca(cli, url, err))
         return false;
+    RunOptions o = {
+        .source = m.source, .looked = m.looked, .project = m.project, .tool_url = handed};
+    bool found = m.found;
     if (from == NULL && found && !cli->said.command->looks)
         log_info("database.default", "no database was named: using %s in the current directory",
                  url->display);

@@ -9,7 +9,8 @@
 #include "core/banned.h"
 
 typedef struct Detected {
-    bool found, named; /* migrations; a database by a setting or variable */
+    bool found, named;      /* migrations; a database by a setting or variable */
+    const Project *project; /* somebody else's tool; NULL = SQL files */
     Source source;
     DbUrl url;
     char *from; /* NULL: the default */
@@ -19,16 +20,41 @@ static bool
 detect(Cli *cli, Detected *ret, Error *err)
 {
     Detected d = {0};
-    SourceOptions source;
-    const Source *looked;
-    if (!cli_find_source(cli, &source, &looked, &d.found, err) ||
-        !cli_url(cli, &d.url, &d.from, err))
+    Migrations m;
+    Str handed;
+    if (!cli_find_migrations(cli, &m, err) ||
+        !cli_url(cli, m.project, &d.url, &d.from, &handed, err))
         return false;
-    if (d.found && !source_scan(cli->arena, &source, &d.source, err))
+    if (m.found && !m.project && !source_scan(cli->arena, &m.source, &d.source, err))
         return false;
+    d.found = m.found;
+    d.project = m.project;
     d.named = d.from != NULL;
     *ret = d;
     return true;
+}
+
+static json_t *
+json_words(Arena *arena, char *const *words, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && words[i]; i++)
+        json_array_append_new(list, output_json_text(arena, str_of(words[i])));
+    return list;
+}
+
+static json_t *
+json_command(Arena *arena, const Detected *d)
+{
+    if (d->project)
+        return json_words(arena, d->project->apply, SIZE_MAX);
+    return d->found ? json_pack("[ss]", "lockstep", "migrate") : json_null();
+}
+
+static const char *
+tool_name(const Detected *d)
+{
+    return d->project ? d->project->tool->name : d->found ? "sql" : "none";
 }
 
 static json_t *
@@ -36,13 +62,14 @@ json_detected(Arena *arena, const Detected *d)
 {
     bool shown = d->named || d->found;
     json_t *o = json_object();
-    json_t *evidence = json_array();
-    json_object_set_new(o, "tool", json_string(d->found ? "sql" : "none"));
-    if (d->found)
+    json_t *evidence = d->project
+                           ? json_words(arena, d->project->evidence.p, d->project->evidence.n)
+                           : json_array();
+    json_object_set_new(o, "tool", json_string(tool_name(d)));
+    if (d->found && !d->project)
         json_array_append_new(evidence, output_json_text(arena, str_of(d->source.dir)));
     json_object_set_new(o, "evidence", evidence);
-    json_object_set_new(o, "command",
-                        d->found ? json_pack("[ss]", "lockstep", "migrate") : json_null());
+    json_object_set_new(o, "command", json_command(arena, d));
     json_object_set_new(o, "database",
                         shown ? output_json_text(arena, str_of(d->url.display)) : json_null());
     json_object_set_new(o, "database_from",
@@ -52,9 +79,23 @@ json_detected(Arena *arena, const Detected *d)
 }
 
 static void
+print_project(const Project *p, StrBuf *out)
+{
+    strbuf_printf(out, "Tool        %s (", p->tool->title);
+    for (size_t i = 0; i < p->evidence.n; i++)
+        strbuf_printf(out, "%s%s", i ? ", " : "", p->evidence.p[i]);
+    strbuf_puts(out, ")\nCommand    ");
+    for (char **word = p->apply; *word; word++)
+        strbuf_printf(out, " %s", *word);
+    strbuf_addc(out, '\n');
+}
+
+static void
 print_detected(Cli *cli, const Detected *d, StrBuf *out)
 {
-    if (!d->found) {
+    if (d->project) {
+        print_project(d->project, out);
+    } else if (!d->found) {
         strbuf_puts(out, "Migrations  none found; looked in");
         for (size_t i = 0; source_default_dirs[i] != NULL; i++)
             strbuf_printf(out, "%s %s", i ? "," : "", source_default_dirs[i]);
@@ -72,7 +113,8 @@ print_detected(Cli *cli, const Detected *d, StrBuf *out)
         strbuf_printf(out, "Database    %s (the default: no setting or variable names one)\n",
                       d->url.display);
     if (d->found)
-        strbuf_puts(out, "\nSee what would be done with `lockstep plan`.\n");
+        strbuf_puts(out, d->project ? "\nSee what is pending with `lockstep status`.\n"
+                                    : "\nSee what would be done with `lockstep plan`.\n");
     else
         strbuf_puts(out, "\nName a directory with --dir, or begin with `lockstep new NAME`.\n");
 }

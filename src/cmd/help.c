@@ -252,6 +252,27 @@ help_version(Arena *arena, StrBuf *out)
         strbuf_printf(out, "%s %s\n", libraries.p[i].name, libraries.p[i].version);
 }
 
+static void
+help_tools(Arena *arena, StrBuf *out, bool color)
+{
+    static const char *const titles[] = {"NAME", "TOOL", "FOUND BY", "VERSION TABLE"};
+    Table table = table_new(arena, "<<<<", titles);
+    for (int id = 0; id < TOOL_COUNT; id++) {
+        const Tool *tool = tool_row((ToolId)id);
+        if (!tool->markers[0])
+            continue;
+        table_add(&table, str_of(tool->name));
+        table_add(&table, str_of(tool->title));
+        table_add(&table, str_of(tool->markers[0]));
+        table_add(&table, str_of(tool->table));
+    }
+    strbuf_puts(out,
+                "Migration tools that are found by themselves, and their names for --tool:\n\n");
+    table_print(&table, out, "  ", color);
+    strbuf_puts(out,
+                "\nSQL files are `sql`; `none` migrates nothing; --command names any other.\n");
+}
+
 static int
 print(const StrBuf *out, Error *err)
 {
@@ -267,6 +288,8 @@ unknown_topic(Cli *cli, const char *topic, Error *err)
     for (const Command *c = commands; c->name != NULL; c++)
         *vec_push(cli->arena, &names) = c->name;
     *vec_push(cli->arena, &names) = man ? "lockstep.yaml" : "settings";
+    if (!man)
+        *vec_push(cli->arena, &names) = "tools";
     *vec_push(cli->arena, &names) = NULL;
     error_set(err, ERROR_USAGE, "there is no command '%s' to show help for", topic);
     const char *nearest = str_nearest(str_of(topic), names.p);
@@ -290,6 +313,8 @@ cmd_help(Cli *cli, Error *err)
         help_command(&out, command, cli->stdout_color);
     else if (topic && strcmp(topic, "settings") == 0)
         help_settings(&out, cli->stdout_color);
+    else if (topic && strcmp(topic, "tools") == 0)
+        help_tools(cli->arena, &out, cli->stdout_color);
     else if (topic)
         return unknown_topic(cli, topic, err);
     else

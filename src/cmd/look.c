@@ -6,6 +6,7 @@
  */
 
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 
 #include <string.h>
 
@@ -64,4 +65,31 @@ look_close(Look *look)
 {
     db_close(look->db);
     look->db = NULL;
+}
+
+const char *
+look_tool(const Look *look)
+{
+    if (!look->found)
+        return "none";
+    return look->options.project ? look->options.project->tool->name : "sql";
+}
+
+json_t *
+look_format(const Look *look)
+{
+    bool files = look->survey && !look->options.project;
+    return files ? json_string(look->survey->source.format_name) : json_null();
+}
+
+void
+look_print_source(const Look *look, StrBuf *out)
+{
+    const Project *p = look->options.project;
+    if (p)
+        strbuf_printf(out, "Tool       %s (%s)\n", p->tool->title,
+                      p->evidence.n ? p->evidence.p[0] : p->dir);
+    else
+        strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,
+                      look->survey->source.format_name);
 }

@@ -2,6 +2,7 @@
 /* `migrate` and `rollback`, and what `run` shares with them. */
 
 #include "cmd/migrate.h"
+#include "cmd/check.h"
 
 #include <string.h>
 
@@ -62,6 +63,8 @@ migrate_once(Cli *cli, const MigrateKind *kind, RunReport *ret, Error *err)
     RunOptions options;
     bool found;
     bool ok = cli_run_options(cli, &options, &found, err);
+    if (ok && !kind->rollback && setting_bool(&cli->settings, SET_PREFLIGHT))
+        ok = check_preflight(cli, err);
     if (ok && !found) {
         log_info("migration.skipped", "Migration skipped: there are no migrations here");
         *ret = (RunReport){.outcome = RUN_NOTHING};

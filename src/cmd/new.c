@@ -10,13 +10,18 @@
 static bool
 choose_dir(Cli *cli, SourceOptions *source, Error *err)
 {
-    bool found;
-    const Source *looked;
+    Migrations m;
     const char *dir = setting_text(&cli->settings, SET_DIR);
     if (dir && fs_kind(dir) == FS_ABSENT && !fs_make_dirs(dir, err))
         return false;
-    if (!cli_find_source(cli, source, &looked, &found, err))
+    if (!cli_find_migrations(cli, &m, err))
         return false;
+    if (m.project) {
+        error_set(err, ERROR_USAGE, "%s makes its migrations itself (%s)", m.project->tool->title,
+                  m.project->evidence.n ? m.project->evidence.p[0] : m.project->dir);
+        return error_hint(err, "Use its own command; --tool sql makes one of lockstep's own.");
+    }
+    *source = m.source;
     if (source->dir == NULL)
         source->dir = source_default_dirs[0];
     if (fs_kind(source->dir) == FS_ABSENT && !fs_make_dirs(source->dir, err))

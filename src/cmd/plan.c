@@ -14,6 +14,8 @@ enum { STATEMENT_SHOWN = 2000 };
 static bool
 load_pending(Cli *cli, Look *look, Error *err)
 {
+    if (look->options.project)
+        return true;
     SourceOptions source = look->options.source;
     source.server_major = look->survey->facts.version_major;
     for (size_t i = 0; i < look->survey->plan.pending.n; i++) {
@@ -40,12 +42,14 @@ statements_done(const Plan *plan, const Migration *m)
 }
 
 static json_t *
-json_migration(Arena *arena, const Plan *plan, const Migration *m, unsigned caps)
+json_migration(Arena *arena, const Plan *plan, const Migration *m, unsigned caps, bool tool)
 {
     json_t *o = json_object();
     json_object_set_new(o, "version", output_json_text(arena, str_of(m->version)));
     json_object_set_new(o, "name", output_json_text(arena, str_of(m->name ? m->name : "")));
     json_object_set_new(o, "file", output_json_text(arena, str_of(m->path)));
+    if (tool)
+        return o;
     json_object_set_new(o, "transaction", json_boolean(apply_is_whole(caps, &m->up)));
     json_object_set_new(o, "statements_done", json_integer((json_int_t)statements_done(plan, m)));
     json_t *list = json_array();
@@ -70,16 +74,16 @@ json_plan(Arena *arena, const Look *look)
     json_object_set_new(o, "database",
                         look->found ? output_json_text(arena, str_of(look->options.url->display))
                                     : json_null());
-    json_object_set_new(o, "tool", json_string(look->found ? "sql" : "none"));
-    json_object_set_new(o, "format",
-                        look->survey ? json_string(look->survey->source.format_name) : json_null());
+    json_object_set_new(o, "tool", json_string(look_tool(look)));
+    json_object_set_new(o, "format", look_format(look));
     json_object_set_new(
         o, "state",
         json_string(plan_state_name(look->survey ? look->survey->plan.state : PLAN_NONE)));
     const Plan *plan = look->survey ? &look->survey->plan : NULL;
     for (size_t i = 0; plan && i < plan->pending.n; i++)
         json_array_append_new(pending,
-                              json_migration(arena, plan, plan->pending.p[i].m, db_caps(look->db)));
+                              json_migration(arena, plan, plan->pending.p[i].m, db_caps(look->db),
+                                             look->options.project != NULL));
     json_object_set_new(o, "pending", pending);
     return o;
 }
@@ -129,6 +133,29 @@ print_migration(Cli *cli, const Plan *plan, const Migration *m, unsigned caps, S
     }
 }
 
+/* What a tool would run stands in its own language; its own preview, where it has one, is named. */
+static void
+print_tool_plan(const Look *look, StrBuf *out)
+{
+    const Project *p = look->options.project;
+    const Plan *plan = &look->survey->plan;
+    strbuf_puts(out, "Command   ");
+    for (char **word = p->apply; *word; word++)
+        strbuf_printf(out, " %s", *word);
+    strbuf_addc(out, '\n');
+    for (size_t i = 0; i < plan->pending.n; i++)
+        strbuf_printf(out, "%s  %s  %s\n", i ? "" : "\n", plan->pending.p[i].m->version,
+                      plan->pending.p[i].m->path ? plan->pending.p[i].m->path : "");
+    if (look->survey->unknown)
+        strbuf_printf(out, "\nWhat is pending only %s itself can tell.\n", p->tool->title);
+    if (!p->tool->preview || !p->prefix)
+        return;
+    strbuf_puts(out, "\nIts own preview:");
+    for (char **word = p->prefix; *word; word++)
+        strbuf_printf(out, " %s", *word);
+    strbuf_printf(out, " %s\n", p->tool->preview);
+}
+
 static void
 print_plan(Cli *cli, const Look *look, StrBuf *out)
 {
@@ -139,13 +166,14 @@ print_plan(Cli *cli, const Look *look, StrBuf *out)
     const Plan *plan = &look->survey->plan;
     strbuf_printf(out, "Database   %s%s\n", look->options.url->display,
                   look->absent ? " (not there yet)" : "");
-    strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,
-                  look->survey->source.format_name);
-    for (size_t i = 0; i < plan->pending.n; i++)
+    look_print_source(look, out);
+    if (look->options.project)
+        print_tool_plan(look, out);
+    for (size_t i = 0; i < plan->pending.n && !look->options.project; i++)
         print_migration(cli, plan, plan->pending.p[i].m, db_caps(look->db), out);
     if (plan->pending.n)
         strbuf_printf(out, "\n%zu to apply: run `lockstep migrate`.\n", plan->pending.n);
-    else
+    else if (!look->survey->unknown)
         strbuf_puts(out, "\nNothing is pending: nothing would be done.\n");
 }
 

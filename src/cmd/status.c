@@ -69,9 +69,33 @@ json_items(Arena *arena, const PlanItem *items, size_t count, JsonItem *make)
     return list;
 }
 
-static json_t *
-json_failed(Arena *arena, const Plan *plan)
+/* The first trouble that keeps a tool from migrating. */
+static const ToolTrouble *
+first_trouble(const Look *look)
 {
+    const ToolState *tool = look->survey ? &look->survey->tool : NULL;
+    for (size_t i = 0; tool && i < tool->troubles.n; i++)
+        if (tool->troubles.p[i].blocks)
+            return &tool->troubles.p[i];
+    return NULL;
+}
+
+static json_t *
+json_trouble(Arena *arena, const ToolTrouble *trouble)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "version", output_json_text(arena, str_of(trouble->id)));
+    json_object_set_new(o, "message", output_json_text(arena, str_of(trouble->what)));
+    json_object_set_new(o, "repair", output_json_text(arena, str_of(trouble->repair)));
+    return o;
+}
+
+static json_t *
+json_failed(Arena *arena, const Look *look, const Plan *plan)
+{
+    const ToolTrouble *trouble = first_trouble(look);
+    if (trouble)
+        return json_trouble(arena, trouble);
     if (plan->failed == NULL)
         return json_null();
     PlanItem item = {.m = plan->failed_m, .row = plan->failed};
@@ -91,9 +115,8 @@ json_status(Arena *arena, const Look *look)
     json_object_set_new(o, "database",
                         look->found ? output_json_text(arena, str_of(look->options.url->display))
                                     : json_null());
-    json_object_set_new(o, "tool", json_string(look->found ? "sql" : "none"));
-    json_object_set_new(o, "format",
-                        look->survey ? json_string(look->survey->source.format_name) : json_null());
+    json_object_set_new(o, "tool", json_string(look_tool(look)));
+    json_object_set_new(o, "format", look_format(look));
     json_object_set_new(o, "state", json_string(plan_state_name(plan->state)));
     /* Versions that only the database knows are applied too; the state says `ahead`. */
     json_t *applied = json_items(arena, plan->applied.p, plan->applied.n, json_applied);
@@ -107,7 +130,7 @@ json_status(Arena *arena, const Look *look)
                         json_items(arena, plan->changed.p, plan->changed.n, json_with_file));
     json_object_set_new(o, "missing",
                         json_items(arena, plan->missing.p, plan->missing.n, json_item));
-    json_object_set_new(o, "failed", json_failed(arena, plan));
+    json_object_set_new(o, "failed", json_failed(arena, look, plan));
     return o;
 }
 
@@ -170,11 +193,22 @@ print_table(Cli *cli, const Plan *plan, StrBuf *out)
         strbuf_printf(out, "  (%zu earlier ones are applied; --all lists them)\n", hidden);
 }
 
+static void
+print_troubles(const Look *look, StrBuf *out)
+{
+    const ToolState *tool = &look->survey->tool;
+    for (size_t i = 0; i < tool->troubles.n; i++)
+        strbuf_printf(out, "\n%s\n%s\n", tool->troubles.p[i].what, tool->troubles.p[i].repair);
+}
+
 /* What to do now, one sentence a finding, the gravest first. */
 static void
-print_next_step(const Plan *plan, StrBuf *out)
+print_next_step(const Plan *plan, bool unknown, StrBuf *out)
 {
     strbuf_addc(out, '\n');
+    if (unknown)
+        strbuf_puts(out, "Whether something is pending only the tool itself can tell: "
+                         "`lockstep migrate` starts it.\n");
     if (plan->failed)
         strbuf_printf(out,
                       "%s %s: correct it and run `lockstep migrate`, which resumes it, or see "
@@ -228,8 +262,9 @@ static void
 print_status(Cli *cli, const Look *look, StrBuf *out)
 {
     if (!look->found) {
-        strbuf_puts(out, "There are no migrations here: no SQL directory was found.\n"
-                         "Name one with --dir, or begin with `lockstep new NAME`.\n");
+        strbuf_puts(out,
+                    "There are no migrations here: no SQL directory and no known tool was "
+                    "found.\nName a directory with --dir, or begin with `lockstep new NAME`.\n");
         return;
     }
     const Plan *plan = &look->survey->plan;
@@ -238,8 +273,7 @@ print_status(Cli *cli, const Look *look, StrBuf *out)
         [PLAN_CURRENT] = STYLE_GREEN, [PLAN_AHEAD] = STYLE_GREEN,  [PLAN_FAILED] = STYLE_RED};
     strbuf_printf(out, "Database   %s%s\n", look->options.url->display,
                   look->absent ? " (not there yet)" : "");
-    strbuf_printf(out, "Directory  %s (%s)\n", look->survey->source.dir,
-                  look->survey->source.format_name);
+    look_print_source(look, out);
     strbuf_printf(out, "State      %s%s%s: %zu applied, %zu pending",
                   style_on(styles[plan->state], cli->stdout_color), plan_state_name(plan->state),
                   style_off(cli->stdout_color), plan->applied.n, plan->pending.n);
@@ -252,7 +286,8 @@ print_status(Cli *cli, const Look *look, StrBuf *out)
     strbuf_addc(out, '\n');
     print_table(cli, plan, out);
     print_last_failure(cli, look, out);
-    print_next_step(plan, out);
+    print_troubles(look, out);
+    print_next_step(plan, look->survey->unknown, out);
 }
 
 /* Contract 4: what was broken outweighs what has not been done yet. */

@@ -120,6 +120,28 @@ split_commas(Arena *arena, Str text)
     return list.p;
 }
 
+/* No shell is started: what only a shell understands is told, not passed on as words. */
+static bool
+split_command(Arena *arena, const char *name, SettingValue *v, Error *err)
+{
+    static const char *const operators[] = {"&&", "||", "|", ";", "&", ">", ">>", "<", NULL};
+    bool closed = str_split_words(arena, str_of(v->text), &v->list);
+    const char *found = closed && v->list[0] ? NULL : "";
+    for (size_t i = 0; closed && v->list[i]; i++) {
+        for (size_t k = 0; operators[k]; k++)
+            found = strcmp(v->list[i], operators[k]) == 0 ? operators[k] : found;
+    }
+    if (!found)
+        return true;
+    if (*found) {
+        error_set(err, ERROR_USAGE, "'%s' holds '%s', and no shell is started", name, found);
+        return error_hint(err, "Write it as: sh -c '...'.");
+    }
+    error_set(err, ERROR_USAGE, "'%s' %s", name,
+              closed ? "has no word" : "has a quote without an end");
+    return error_hint(err, "Write words as in a shell, quotes in pairs.");
+}
+
 /* One value as a place gave it. */
 typedef struct Given {
     SettingFrom from;
@@ -136,7 +158,7 @@ take(Arena *arena, Settings *s, const SettingRow *row, const Given *given, Error
                       .origin = str_dup(arena, str_of(given->origin ? given->origin : given->name)),
                       .text = str_dup(arena, str_of(given->text)),
                       .list = given->list};
-    if (v.list && row->type != SETTING_LIST)
+    if (v.list && row->type != SETTING_LIST && row->type != SETTING_COMMAND)
         return error_set(err, ERROR_USAGE, "'%s' takes one value, not a list", given->name);
     if (v.text && !*v.text) {
         error_set(err, ERROR_USAGE, "'%s' has no value", given->name);
@@ -148,6 +170,8 @@ take(Arena *arena, Settings *s, const SettingRow *row, const Given *given, Error
     }
     if (row->type == SETTING_LIST && !v.list)
         v.list = split_commas(arena, str_of(v.text));
+    if (row->type == SETTING_COMMAND && !v.list && !split_command(arena, given->name, &v, err))
+        return false;
     if (v.text && !parse_value(arena, row, given->name, &v, err))
         return false;
     s->values[row->id] = v;

@@ -421,3 +421,46 @@ vec_grow(Arena *arena, void *old, size_t *size, size_t item_size)
     *size = wider;
     return grown;
 }
+
+/* ---- words ---- */
+
+/* Inside double quotes a backslash means itself before most characters. */
+static bool
+is_escape(char quote, char next)
+{
+    return quote == 0 || (quote == '"' && strchr("\"\\$`", next));
+}
+
+bool
+str_split_words(Arena *arena, Str text, char ***ret)
+{
+    VEC(char *) words = {0};
+    StrBuf word = strbuf_new(arena, text.n + 1);
+    bool in_word = false;
+    char quote = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+        if (!quote && blank) {
+            if (in_word)
+                *vec_push(arena, &words) = str_dup(arena, strbuf_str(&word));
+            word = strbuf_new(arena, text.n + 1);
+            in_word = false;
+        } else if (quote ? c == quote : c == '\'' || c == '"') {
+            quote = quote ? 0 : c;
+            in_word = true;
+        } else if (c == '\\' && quote != '\'' && i + 1 < text.n &&
+                   is_escape(quote, text.p[i + 1])) {
+            strbuf_addc(&word, text.p[++i]);
+            in_word = true;
+        } else {
+            strbuf_addc(&word, c);
+            in_word = true;
+        }
+    }
+    if (in_word)
+        *vec_push(arena, &words) = str_dup(arena, strbuf_str(&word));
+    *vec_push(arena, &words) = NULL;
+    *ret = words.p;
+    return quote == 0;
+}

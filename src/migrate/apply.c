@@ -594,8 +594,7 @@ apply_one(Apply *a, const PlanItem *item, Error *err)
             again.row = NULL;
             for (size_t i = 0; i < spec->ledger->rows.n; i++) {
                 const LedgerRow *row = &spec->ledger->rows.p[i];
-                if (row->version && item->m->version &&
-                    str_eq(str_of(row->version), str_of(item->m->version)))
+                if (row->version && row->id && str_eq(str_of(row->id), str_of(item->m->id)))
                     again.row = row;
             }
         }

@@ -196,6 +196,26 @@ diesel_parse(Str name)
                        .description = str_sub(name, under + 1, name.n)};
 }
 
+/* Folders, of any name: the whole name is what Prisma's table keeps. */
+static NameParts
+prisma_parse(Str name)
+{
+    size_t n = leading_digits(name);
+    bool stamped = n > 0 && n + 1 < name.n && name.p[n] == '_';
+    return (NameParts){.kind = NAME_UP,
+                       .version = name,
+                       .description = stamped ? str_sub(name, n + 1, name.n) : name};
+}
+
+/* Any file of SQL; the journal says which of them count, and in which order. */
+static NameParts
+drizzle_parse(Str name)
+{
+    if (!strip_end(&name, STR(".sql")))
+        return (NameParts){.kind = NAME_IGNORED};
+    return (NameParts){.kind = NAME_UP, .version = name, .description = name};
+}
+
 /* ---- the table ---- */
 
 #define NEW_PLAIN "-- What this migration does.\n"
@@ -239,6 +259,9 @@ static const Format formats[FORMAT_COUNT] = {
     [FORMAT_DIESEL] = {.name = "diesel",
                        .files = "VERSION_name/up.sql",
                        .layout = LAYOUT_DIRS,
+                       .up_file = "up.sql",
+                       .down_file = "down.sql",
+                       .conf_file = "metadata.toml",
                        .rule = VERSION_TEXT,
                        .parse = diesel_parse,
                        .sections = diesel_sections,
@@ -258,6 +281,21 @@ static const Format formats[FORMAT_COUNT] = {
                      .sections = tern_sections,
                      .new_up = "-- What this migration does.\n\n"
                                "---- create above / drop below ----\n\n-- What undoes it.\n"},
+    [FORMAT_PRISMA] = {.name = "prisma",
+                       .files = "VERSION_name/migration.sql",
+                       .layout = LAYOUT_DIRS,
+                       .up_file = "migration.sql",
+                       .rule = VERSION_TEXT,
+                       .parse = prisma_parse,
+                       .sections = provider_sections,
+                       .new_up = NEW_PLAIN},
+    /* Versions are the journal's `when`; new migrations come from drizzle-kit with a snapshot. */
+    [FORMAT_DRIZZLE] = {.name = "drizzle",
+                        .files = "TAG.sql with meta/_journal.json",
+                        .layout = LAYOUT_JOURNAL,
+                        .max_version = INT64_MAX_TEXT,
+                        .parse = drizzle_parse,
+                        .sections = provider_sections},
 };
 
 const Format *
@@ -288,8 +326,9 @@ format_by_name(const char *name, FormatId *ret)
 const char *const *
 format_names(void)
 {
-    static const char *const names[] = {"plain",  "dbmate", "golang-migrate", "goose", "flyway",
-                                        "diesel", "sqlx",   "tern",           NULL};
+    static const char *const names[] = {"plain",  "dbmate", "golang-migrate", "goose",  "flyway",
+                                        "diesel", "sqlx",   "tern",           "prisma", "drizzle",
+                                        NULL};
     _Static_assert(COUNT_OF(names) == FORMAT_COUNT + 1, "a name for each format");
     return names;
 }
@@ -323,9 +362,19 @@ format_parse_name(FormatId id, Str name)
 /* ---- versions ---- */
 
 char *
+format_shown_version(Arena *arena, FormatId id, Str stored)
+{
+    size_t n = id == FORMAT_PRISMA ? leading_digits(stored) : 0;
+    bool stamped = n > 0 && (n == stored.n || stored.p[n] == '_');
+    return str_dup(arena, stamped ? str_sub(stored, 0, n) : stored);
+}
+
+char *
 format_version(Arena *arena, FormatId id, Str raw)
 {
     const Format *format = format_row(id);
+    if (id == FORMAT_PRISMA)
+        return format_shown_version(arena, id, raw);
     if (format->rule == VERSION_NUMBER)
         return str_dup(arena, format->as_written ? raw : strip_zeros(raw));
     char *version = str_dup(arena, raw), *out = version;

@@ -5,6 +5,7 @@
  * formats.c; what needs more than a few lines stands in formats_<name>.c.
  */
 
+#include "core/hash.h"
 #include "migrate/source.h"
 
 enum {
@@ -27,9 +28,10 @@ typedef struct NameParts {
 } NameParts;
 
 typedef enum FormatLayout {
-    LAYOUT_FLAT, /* files of one directory */
-    LAYOUT_DIRS, /* a directory a migration (diesel) */
-    LAYOUT_TREE, /* files, directories scanned to the bottom (flyway) */
+    LAYOUT_FLAT,    /* files of one directory */
+    LAYOUT_DIRS,    /* a directory a migration (diesel, prisma) */
+    LAYOUT_TREE,    /* files, directories scanned to the bottom (flyway) */
+    LAYOUT_JOURNAL, /* files of one directory, named and ordered by meta/_journal.json (drizzle) */
 } FormatLayout;
 
 typedef enum VersionRule {
@@ -49,6 +51,7 @@ typedef struct Format {
     const char *name;
     const char *files; /* for people: what names it knows */
     FormatLayout layout;
+    const char *up_file, *down_file, *conf_file; /* LAYOUT_DIRS: within a migration's directory */
     VersionRule rule;
     bool as_written;         /* VERSION_NUMBER: stored with its leading zeros */
     const char *max_version; /* VERSION_NUMBER: NULL = none */
@@ -65,6 +68,8 @@ const Format *format_row(FormatId id);
 NameParts format_parse_name(FormatId id, Str name);
 /* The version as it is stored: without leading zeros, dashes, ... where the format does so. */
 char *format_version(Arena *arena, FormatId id, Str raw);
+/* What people see of a version that a table holds: prisma's are whole names of folders. */
+char *format_shown_version(Arena *arena, FormatId id, Str stored);
 /* Whether `name` is made as Flyway makes them: V1__x.sql, U1__x.sql, B1__x.sql, R__x.sql. */
 bool format_is_flyway_name(Str name);
 NameParts flyway_parse_name(Str name);
@@ -91,8 +96,12 @@ bool flyway_sections(LoadContext *ctx, Error *err);
 bool diesel_sections(LoadContext *ctx, Error *err);
 bool sqlx_sections(LoadContext *ctx, Error *err);
 bool tern_sections(LoadContext *ctx, Error *err);
-/* Goose says where a statement ends; every other format leaves it to sql_split. */
+/* prisma, drizzle: whether the files were made for the engine at hand. */
+bool provider_sections(LoadContext *ctx, Error *err);
+/* Goose says where a statement ends; other formats leave it to sql_split. */
 bool goose_split(Arena *arena, const SourceOptions *options, Script *script, Error *err);
+/* Drizzle cuts at its marker, whatever stands around it; what lies between goes to sql_split. */
+bool drizzle_split(Arena *arena, const SourceOptions *options, Script *script, Error *err);
 /* Splits a part of the body; offsets become those of the body, positions those of the file.
  * `line` is the file's line of `from`, `column` its column. */
 bool script_split(Arena *arena,
@@ -107,4 +116,5 @@ bool script_split(Arena *arena,
 
 /* tool_checksum and tool_checksum_also from the raw bytes of the up file. */
 bool flyway_checksums(LoadContext *ctx, Error *err);
-void sqlx_checksums(Arena *arena, Str raw, Migration *m);
+/* sqlx, prisma, drizzle hash the bytes as they are; other line ends are accepted besides. */
+void raw_checksums(Arena *arena, HashKind kind, Str raw, Migration *m);

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "core/hash.h"
 #include "migrate/formats.h"
 
 #include "core/banned.h"
@@ -220,15 +219,14 @@ with_line_ends(Arena *arena, Str text, Str end)
     return b.n ? strbuf_str(&b) : STR("");
 }
 
-/* sqlx hashes raw bytes, so that a checkout with other line ends "changes" every file: values that
- * differ in nothing else are accepted too. */
+/* These tools hash raw bytes, so that a checkout with other line ends "changes" every file: values
+ * that differ in nothing else are accepted too. */
 void
-sqlx_checksums(Arena *arena, Str raw, Migration *m)
+raw_checksums(Arena *arena, HashKind kind, Str raw, Migration *m)
 {
-    m->tool_checksum = hash_hex(arena, HASH_SHA384, raw);
-    m->tool_checksum_also[0] = hash_hex(arena, HASH_SHA384, with_line_ends(arena, raw, STR("\n")));
-    m->tool_checksum_also[1] =
-        hash_hex(arena, HASH_SHA384, with_line_ends(arena, raw, STR("\r\n")));
+    m->tool_checksum = hash_hex(arena, kind, raw);
+    m->tool_checksum_also[0] = hash_hex(arena, kind, with_line_ends(arena, raw, STR("\n")));
+    m->tool_checksum_also[1] = hash_hex(arena, kind, with_line_ends(arena, raw, STR("\r\n")));
 }
 
 /* ---- diesel ---- */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "migrate/formats.h"
 #include "migrate/ledgers.h"
 
 #include "core/banned.h"
@@ -21,7 +22,7 @@
 Str
 ledger_render(Arena *arena, Db *db, const Ledger *ledger, DbQuery query, const DbArg *extra)
 {
-    enum { BASE = 5, MAX = 40 };
+    enum { BASE = 6, MAX = 40 };
     char *base = str_printf(arena, STR_FMT, STR_ARG(ledger->table));
     /* SQLite wants the schema before the index, others the table's. */
     Str index_schema = db_caps(db) & DB_CAP_SERVER ? STR_ABSENT : ledger->table_schema;
@@ -31,6 +32,7 @@ ledger_render(Arena *arena, Db *db, const Ledger *ledger, DbQuery query, const D
     DbArg args[MAX] = {
         ARG_IDENT("table", ledger->table_schema, ledger->table),
         ARG_IDENT("bare", STR_ABSENT, ledger->table),
+        ARG_IDENT("in_schema", STR_ABSENT, ledger->table_schema),
         ARG_IDENT("own", ledger->own_schema, ledger->own_table),
         ARG_IDENT("index", index_schema, str_of(index)),
         ARG_IDENT("primary_key", STR_ABSENT, str_of(str_printf(arena, "%s_pk", base))),
@@ -116,7 +118,7 @@ ledger_open(Arena *arena, Db *db, const LedgerSpec *spec, Ledger *ret, Error *er
         return false;
     if (!spec->schema.p)
         ledger.spec.schema = STR("main");
-    ledger_resolve(arena, spec->format, ledger.spec.schema, spec->table, &ledger.table_schema,
+    ledger_resolve(arena, db, spec->format, ledger.spec.schema, spec->table, &ledger.table_schema,
                    &ledger.table);
     bool plain = spec->format == FORMAT_PLAIN;
     ledger.own_schema = plain ? ledger.table_schema : ledger.spec.schema;
@@ -219,6 +221,8 @@ foreign_row(Arena *arena, Ledger *ledger, const DbResult *r, size_t i, Raw *ret)
         return false;
     raw.row.id = raw.row.version ? format_version_id(arena, format, raw.row.version)
                                  : format_repeatable_id(arena, raw.row.name);
+    if (format == FORMAT_PRISMA)
+        raw.row.version = format_shown_version(arena, format, version);
     *ret = raw;
     return true;
 }
@@ -306,6 +310,8 @@ own_row(Arena *arena, const Ledger *ledger, const DbResult *r, size_t i)
                      .own_row = true};
     row.id = row.version ? format_version_id(arena, ledger->spec.format, row.version)
                          : format_repeatable_id(arena, row.name);
+    if (ledger->spec.format == FORMAT_PRISMA)
+        row.version = format_shown_version(arena, FORMAT_PRISMA, version);
     return row;
 }
 
@@ -375,11 +381,13 @@ merge_own(Arena *arena, Ledger *ledger, const RawRows *foreign, const DbResult *
             continue;
         LedgerRow own = own_row(arena, ledger, r, i);
         LedgerRow *row = find_row(ledger, n, own.id);
+        Str identity = str_sub(origin, strlen(prefix ? prefix : ""), origin.n);
+        /* `prisma migrate resolve --rolled-back`: of what ours had begun nothing is left. */
+        bool taken_back = ledger->spec.format == FORMAT_PRISMA && identity.n > 0;
         if (row) {
-            Str identity = str_sub(origin, strlen(prefix ? prefix : ""), origin.n);
             if (str_eq(identity, foreign->p[row - ledger->rows.p].origin))
                 join_rows(row, &own);
-        } else if (stands_alone(ledger, &own, current_id)) {
+        } else if (!taken_back && stands_alone(ledger, &own, current_id)) {
             own.foreign_row = ledger->spec.format == FORMAT_PLAIN;
             *vec_push(arena, &ledger->rows) = own;
         }
@@ -431,7 +439,8 @@ ledger_create(Arena *arena, Db *db, Ledger *ledger, Error *err)
     const LedgerTool *tool = ledger_tool(ledger->spec.format);
     bool plain = ledger->spec.format == FORMAT_PLAIN;
     if (!plain && !ledger->table_exists &&
-        (!make(arena, db, ledger, tool->create, err) || !make(arena, db, ledger, tool->seed, err)))
+        (!make(arena, db, ledger, tool->in_schema, err) ||
+         !make(arena, db, ledger, tool->create, err) || !make(arena, db, ledger, tool->seed, err)))
         return error_wrap(err, "cannot make the version table '" STR_FMT "." STR_FMT "'",
                           STR_ARG(ledger->table_schema), STR_ARG(ledger->table));
     ledger->table_exists = ledger->table_exists || !plain;
@@ -459,7 +468,7 @@ Str
 ledger_digest_sql(Arena *arena, Db *db, FormatId format, Str schema, const char *table)
 {
     Str in_schema, name;
-    ledger_resolve(arena, format, schema, table, &in_schema, &name);
+    ledger_resolve(arena, db, format, schema, table, &in_schema, &name);
     Str expression = db_digest_expr(db, arena, ledger_tool(format)->digest);
     return db_render(
         db, arena, Q_LEDGER_DIGEST,

@@ -51,10 +51,17 @@ written(const Writer *w)
     return w->text.n ? strbuf_str(&w->text) : STR("");
 }
 
-static Record
-record_of(const Migration *m, const char *run_id)
+/* What a table keeps for a version: Prisma's the whole name of the folder. */
+static const char *
+kept_version(const Ledger *ledger, const char *version, const char *id)
 {
-    return (Record){.version = m->version,
+    return ledger->spec.format == FORMAT_PRISMA && id ? id : version;
+}
+
+static Record
+record_of(const Ledger *ledger, const Migration *m, const char *run_id)
+{
+    return (Record){.version = kept_version(ledger, m->version, m->id),
                     .name = m->name,
                     .script = m->script,
                     .checksum = m->checksum,
@@ -210,9 +217,9 @@ stored_version(const Ledger *ledger, const Migration *m)
     for (size_t i = 0; i < ledger->rows.n; i++) {
         const LedgerRow *row = &ledger->rows.p[i];
         if (row->id && m->id && strcmp(row->id, m->id) == 0)
-            return row->version;
+            return kept_version(ledger, row->version, row->id);
     }
-    return m->version;
+    return kept_version(ledger, m->version, m->id);
 }
 
 /* ---- what the header promises ---- */
@@ -226,7 +233,7 @@ ledger_sql_applied(Arena *arena,
                    const char *run_id,
                    Str fence)
 {
-    Writer w = writer(arena, db, ledger, record_of(m, run_id));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, run_id));
     w.record.state = "applied";
     w.record.stamp = true;
     w.record.duration_ms = duration_ms;
@@ -241,7 +248,7 @@ Str
 ledger_sql_adopted(
     Arena *arena, Db *db, const Ledger *ledger, const Migration *m, const char *run_id, Str fence)
 {
-    Writer w = writer(arena, db, ledger, record_of(m, run_id));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, run_id));
     w.record.state = "applied";
     w.record.checksum = NULL;
     w.record.fence = fence;
@@ -253,7 +260,7 @@ Str
 ledger_sql_begun(
     Arena *arena, Db *db, const Ledger *ledger, const Migration *m, const char *run_id, Str fence)
 {
-    Writer w = writer(arena, db, ledger, record_of(m, run_id));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, run_id));
     w.record.state = "running";
     w.record.fence = fence;
     foreign(&w, ledger_tool(ledger->spec.format)->begun);
@@ -271,7 +278,7 @@ ledger_sql_progress(Arena *arena,
                     const char *run_id,
                     Str fence)
 {
-    Writer w = writer(arena, db, ledger, record_of(m, run_id));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, run_id));
     w.record.state = "running";
     w.record.done = done;
     w.record.doubt = doubt;
@@ -284,7 +291,7 @@ Str
 ledger_sql_failed(
     Arena *arena, Db *db, const Ledger *ledger, const Migration *m, const char *run_id)
 {
-    Writer w = writer(arena, db, ledger, record_of(m, run_id));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, run_id));
     /* Flyway's failed row only where ours says that the migration had begun outside a
      * transaction: inside one nothing is left of it. */
     if (ledger->spec.own_allowed)
@@ -303,7 +310,7 @@ ledger_sql_reverted(Arena *arena,
                     Str fence)
 {
     const LedgerTool *tool = ledger_tool(ledger->spec.format);
-    Writer w = writer(arena, db, ledger, record_of(m, run_id));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, run_id));
     w.record.version = stored_version(ledger, m);
     w.record.state = "running";
     w.record.fence = fence;
@@ -323,7 +330,7 @@ ledger_sql_reverted(Arena *arena,
 Str
 ledger_sql_accept(Arena *arena, Db *db, const Ledger *ledger, const Migration *m)
 {
-    Writer w = writer(arena, db, ledger, record_of(m, NULL));
+    Writer w = writer(arena, db, ledger, record_of(ledger, m, NULL));
     w.record.version = stored_version(ledger, m);
     foreign(&w, ledger_tool(ledger->spec.format)->accept);
     if (ledger->own_exists)
@@ -336,7 +343,7 @@ ledger_sql_forget(Arena *arena, Db *db, const Ledger *ledger, const LedgerRow *r
 {
     const LedgerTool *tool = ledger_tool(ledger->spec.format);
     Writer w = writer(arena, db, ledger,
-                      (Record){.version = row->version,
+                      (Record){.version = kept_version(ledger, row->version, row->id),
                                .name = row->name,
                                .duration_ms = -1,
                                .previous = row->previous,

@@ -16,11 +16,11 @@
 #define QUERIES_NONE                                                                               \
     .create = NO_QUERY, .seed = NO_QUERY, .read = NO_QUERY, .origin = NO_QUERY,                    \
     .applied = NO_QUERY, .begun = NO_QUERY, .failed = NO_QUERY, .reverted = NO_QUERY,              \
-    .previous = NO_QUERY, .accept = NO_QUERY, .forget = NO_QUERY
-#define QUERIES(tool)                                                                              \
+    .previous = NO_QUERY, .accept = NO_QUERY, .forget = NO_QUERY, .in_schema = NO_QUERY
+#define QUERIES_UP(tool)                                                                           \
     .create = Q_LEDGER_##tool##_CREATE, .read = Q_LEDGER_##tool##_READ,                            \
-    .origin = Q_LEDGER_##tool##_ORIGIN, .applied = Q_LEDGER_##tool##_APPLIED,                      \
-    .reverted = Q_LEDGER_##tool##_REVERTED
+    .origin = Q_LEDGER_##tool##_ORIGIN, .applied = Q_LEDGER_##tool##_APPLIED
+#define QUERIES(tool) QUERIES_UP(tool), .reverted = Q_LEDGER_##tool##_REVERTED
 
 #pragma GCC diagnostic push
 /* A row says "none" first and then what there is. */
@@ -60,6 +60,17 @@ static const LedgerTool tools[FORMAT_COUNT] = {
                      .previous = Q_LEDGER_TERN_PREVIOUS, .table = "public.schema_version",
                      .columns = "version", .exact = true, .high_water = true,
                      .digest = {"version", NULL}},
+    [FORMAT_PRISMA] = {QUERIES_NONE, QUERIES_UP(PRISMA), .begun = Q_LEDGER_PRISMA_BEGUN,
+                       .accept = Q_LEDGER_PRISMA_ACCEPT, .forget = Q_LEDGER_PRISMA_FORGET,
+                       .table = "_prisma_migrations",
+                       .columns = "id,checksum,finished_at,migration_name,logs,rolled_back_at,"
+                                  "started_at,applied_steps_count",
+                       .digest = {"id", "checksum", "finished_at", "rolled_back_at", NULL}},
+    /* Exact: Drizzle 1 adds columns, and runs again what has no name in them. */
+    [FORMAT_DRIZZLE] = {QUERIES_NONE, QUERIES_UP(DRIZZLE), .accept = Q_LEDGER_DRIZZLE_ACCEPT,
+                        .table = "__drizzle_migrations", .schema = "drizzle",
+                        .in_schema = Q_LEDGER_DRIZZLE_SCHEMA, .columns = "id,hash,created_at",
+                        .exact = true, .digest = {"hash", "created_at", NULL}},
 };
 #pragma GCC diagnostic pop
 
@@ -83,12 +94,20 @@ ledger_origin_prefix(Arena *arena, FormatId format)
 }
 
 void
-ledger_resolve(
-    Arena *arena, FormatId format, Str schema, const char *table, Str *ret_schema, Str *ret_table)
+ledger_resolve(Arena *arena,
+               const Db *db,
+               FormatId format,
+               Str schema,
+               const char *table,
+               Str *ret_schema,
+               Str *ret_table)
 {
-    Str name = str_of(table ? table : ledger_table_default(format));
+    const LedgerTool *tool = ledger_tool(format);
+    Str name = str_of(table ? table : tool->table);
     size_t dot = str_find(name, '.');
     bool qualified = dot > 0 && dot + 1 < name.n;
+    if (tool->schema && db_has_query(db, tool->in_schema))
+        schema = str_of(tool->schema);
     *ret_schema = str_copy(arena, qualified ? str_sub(name, 0, dot) : schema);
     *ret_table = str_copy(arena, qualified ? str_sub(name, dot + 1, name.n) : name);
 }
@@ -141,11 +160,16 @@ ledger_owner(Str columns, bool rails)
         {"dirty", "golang-migrate"},  {"filename", "Sequel"},     {"inserted_at", "Ecto"},
         {"installed_rank", "Flyway"}, {"version_id", "goose"},    {"md5", "Postgrator"},
         {"run_on", "diesel"},         {"execution_time", "sqlx"}, {"statements_done", "lockstep"},
+        {"migration_name", "Prisma"},
     };
     for (size_t i = 0; i < COUNT_OF(marks); i++) {
         if (has_column(columns, str_of(marks[i].column)))
             return marks[i].tool;
     }
+    if (ledger_has_columns(columns, "hash,created_at,name,applied_at", false))
+        return "Drizzle 1";
+    if (ledger_has_columns(columns, "id,hash,created_at", true))
+        return "Drizzle";
     if (!ledger_has_columns(columns, "version", true))
         return NULL;
     return rails ? "Rails" : "dbmate or tern";
@@ -228,9 +252,13 @@ ledger_tool_locks(Arena *arena, Ledger *ledger)
     case FORMAT_TERN:
         add_lock(arena, ledger, INT64_C(9628173550095224), NULL);
         return;
+    case FORMAT_PRISMA:
+        add_lock(arena, ledger, INT64_C(72707369), "prisma_migrate");
+        return;
     case FORMAT_PLAIN:
     case FORMAT_DBMATE:
     case FORMAT_DIESEL:
+    case FORMAT_DRIZZLE:
     case FORMAT_COUNT:
         return;
     }

@@ -13,6 +13,8 @@ enum { DIGEST_COLUMNS_MAX = 4 };
 
 typedef struct LedgerTool {
     const char *table;   /* default name, may be "schema.table" */
+    const char *schema;  /* that the tool keeps its table in, on engines that have `in_schema` */
+    DbQuery in_schema;   /* makes that schema */
     const char *columns; /* that the table must have, comma separated */
     bool exact;          /* and no others */
     bool high_water;
@@ -29,8 +31,14 @@ bool ledger_has_columns(Str columns, const char *wanted, bool exact);
 void ledger_tool_locks(Arena *arena, Ledger *ledger);
 /* How own rows of a format begin their `origin`: "dbmate:". NULL for plain. */
 const char *ledger_origin_prefix(Arena *arena, FormatId format);
-/* "schema.table" -> parts; without a schema, `schema` is it. */
-void ledger_resolve(
-    Arena *arena, FormatId format, Str schema, const char *table, Str *ret_schema, Str *ret_table);
-/* What queries need beside values: :"table", :"own", ... `extra` ends with DB_ARG_END. */
+/* "schema.table" -> parts; without a schema, the tool's own or else `schema` is it. */
+void ledger_resolve(Arena *arena,
+                    const Db *db,
+                    FormatId format,
+                    Str schema,
+                    const char *table,
+                    Str *ret_schema,
+                    Str *ret_table);
+/* What queries need beside values: :"table", :"in_schema", :"own", ... `extra` ends with
+ * DB_ARG_END. */
 Str ledger_render(Arena *arena, Db *db, const Ledger *ledger, DbQuery query, const DbArg *extra);

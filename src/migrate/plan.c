@@ -28,6 +28,14 @@ typedef struct Builder {
     const char *highest_key; /* of the files; NULL = none */
 } Builder;
 
+/* What a row's id is compared with. dbmate's keys are file names: they begin with the version,
+ * which is enough. Drizzle's are places in the journal, which no row knows. */
+static const char *
+beside_rows(const Builder *b, const Migration *m)
+{
+    return b->plan->format == FORMAT_DRIZZLE ? m->id : m->key;
+}
+
 /* ---- finding ---- */
 
 static int
@@ -71,8 +79,9 @@ index_files(Builder *b)
     for (size_t i = 0; i < n; i++) {
         Migration *m = &s->migrations.p[i];
         b->by_id[i] = m;
-        if (!m->repeatable && (!b->highest_key || strcmp(m->key, b->highest_key) > 0))
-            b->highest_key = m->key;
+        const char *key = beside_rows(b, m);
+        if (!m->repeatable && (!b->highest_key || strcmp(key, b->highest_key) > 0))
+            b->highest_key = key;
     }
     qsort(b->by_id, n, sizeof(*b->by_id), by_id_cmp);
 }
@@ -119,23 +128,43 @@ same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+/* Old versions of Prisma wrote their hex without the zeros that begin a byte
+ * (prisma-engines#1887). */
 static bool
-tool_accepts(const Migration *m, const LedgerRow *row)
+same_unpadded(const char *stored, const char *hex)
 {
-    bool ok = same(row->tool_checksum, m->tool_checksum);
-    for (size_t i = 0; i < COUNT_OF(m->tool_checksum_also); i++)
-        ok |= same(row->tool_checksum, m->tool_checksum_also[i]);
+    size_t n = stored ? strlen(stored) : 0;
+    if (!hex || n >= strlen(hex))
+        return false;
+    for (; hex[0] && hex[1]; hex += 2) {
+        if (hex[0] != '0' && *stored++ != hex[0])
+            return false;
+        if (*stored++ != hex[1])
+            return false;
+    }
+    return *stored == '\0';
+}
+
+static bool
+tool_accepts(FormatId format, const Migration *m, const LedgerRow *row)
+{
+    const char *const sums[] = {m->tool_checksum, m->tool_checksum_also[0],
+                                m->tool_checksum_also[1]};
+    bool ok = false;
+    for (size_t i = 0; i < COUNT_OF(sums); i++)
+        ok |= same(row->tool_checksum, sums[i]) ||
+              (format == FORMAT_PRISMA && same_unpadded(row->tool_checksum, sums[i]));
     return ok;
 }
 
 /* One checksum that agrees is enough: the tool's may follow another rule of normalising, ours may
  * be older than the tool's own repair. */
 static bool
-is_changed(const Migration *m, const LedgerRow *row)
+is_changed(FormatId format, const Migration *m, const LedgerRow *row)
 {
     bool own = row->checksum && m->checksum;
     bool tool = row->tool_checksum && m->tool_checksum;
-    if ((own && same(row->checksum, m->checksum)) || (tool && tool_accepts(m, row)))
+    if ((own && same(row->checksum, m->checksum)) || (tool && tool_accepts(format, m, row)))
         return false;
     return own || tool;
 }
@@ -158,7 +187,7 @@ add_applied(Builder *b, Migration *m, const LedgerRow *row)
 {
     PlanItem item = {m, row};
     *vec_push(b->arena, &b->plan->applied) = item;
-    if (b->check_content && !m->repeatable && is_changed(m, row))
+    if (b->check_content && !m->repeatable && is_changed(b->plan->format, m, row))
         *vec_push(b->arena, &b->plan->changed) = item;
 }
 
@@ -172,7 +201,7 @@ static void
 sort_repeatable(Builder *b, Migration *m, const LedgerRow *row)
 {
     bool known = m->tool_checksum && row && row->tool_checksum;
-    if (row && row->state == ROW_APPLIED && (!known || tool_accepts(m, row)))
+    if (row && row->state == ROW_APPLIED && (!known || tool_accepts(b->plan->format, m, row)))
         add_applied(b, m, row);
     else
         add_pending(b, m, NULL);
@@ -274,7 +303,6 @@ sort_rows(Builder *b)
         const LedgerRow *row = &b->ledger->rows.p[at];
         if (row->state != ROW_APPLIED || find_file(b, b->row_ids[at]))
             continue;
-        /* dbmate's keys are file names: they begin with the version, which is enough. */
         bool ahead = row->version && b->highest_key && strcmp(b->row_ids[at], b->highest_key) > 0;
         if (ahead)
             *vec_push(b->arena, &b->plan->ahead) = (PlanItem){NULL, row};
@@ -287,7 +315,7 @@ sort_rows(Builder *b)
 static void
 find_out_of_order(Builder *b)
 {
-    const char *highest = NULL;
+    const char *highest = NULL, *highest_row = NULL;
     for (size_t i = 0; i < b->plan->applied.n; i++) {
         const Migration *m = b->plan->applied.p[i].m;
         if (!m->repeatable && (!highest || strcmp(m->key, highest) > 0))
@@ -295,13 +323,18 @@ find_out_of_order(Builder *b)
     }
     for (size_t i = 0; i < b->ledger->rows.n; i++) {
         const LedgerRow *row = &b->ledger->rows.p[i];
-        if (row->version && row->state == ROW_APPLIED && !find_file(b, b->row_ids[i]) &&
-            (!highest || strcmp(b->row_ids[i], highest) > 0))
-            highest = b->row_ids[i];
+        /* Drizzle skips for ever what is older by `when` than the newest row, wherever the journal
+         * has it: that must be said. */
+        bool counts = b->plan->format == FORMAT_DRIZZLE || !find_file(b, b->row_ids[i]);
+        if (row->version && row->state == ROW_APPLIED && counts &&
+            (!highest_row || strcmp(b->row_ids[i], highest_row) > 0))
+            highest_row = b->row_ids[i];
     }
-    for (size_t i = 0; highest && i < b->plan->pending.n; i++) {
+    for (size_t i = 0; i < b->plan->pending.n; i++) {
         PlanItem *item = &b->plan->pending.p[i];
-        if (!item->row && !item->m->repeatable && strcmp(item->m->key, highest) < 0)
+        bool late = (highest && strcmp(item->m->key, highest) < 0) ||
+                    (highest_row && strcmp(beside_rows(b, item->m), highest_row) < 0);
+        if (late && !item->row && !item->m->repeatable)
             *vec_push(b->arena, &b->plan->out_of_order) = *item;
     }
 }

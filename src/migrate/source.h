@@ -20,6 +20,8 @@ typedef enum FormatId {
     FORMAT_DIESEL,
     FORMAT_SQLX,
     FORMAT_TERN,
+    FORMAT_PRISMA,
+    FORMAT_DRIZZLE,
     FORMAT_COUNT
 } FormatId;
 
@@ -64,6 +66,9 @@ typedef struct Source {
     FormatId format;
     const char *format_name; /* "plain", "dbmate", ... */
     char *dir;
+    /* Prisma, Drizzle: the engine that the files were made for, in that tool's words, and the file
+     * that says so. NULL = nobody says, or after source_look. */
+    char *provider, *provider_file;
     size_t files;              /* that belong to migrations, downs too */
     VEC(Migration) migrations; /* in order; repeatables last; none after source_look */
     char *stat_digest; /* SHA-256 hex over names, sizes, mtimes: the fast path's files part */
@@ -129,6 +134,9 @@ char *format_version_id(Arena *arena, FormatId id, const char *version);
 char *format_repeatable_id(Arena *arena, const char *description);
 bool format_by_name(const char *name, FormatId *ret);
 const char *const *format_names(void); /* NULL-terminated */
+/* What a person calls one of the versions: its version, its id (prisma: the folder), or its name
+ * where only one has that name. NULL = none. */
+Migration *source_find(const Source *source, const char *text);
 /* Next file(s) for `new NAME` in the directory's format (UTC stamp version; the next number where
  * the directory counts). Writes them and returns the paths, NULL-terminated. */
 bool source_new(Arena *arena,

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/hash.h"
 #include "migrate/formats.h"
 
 #include "core/banned.h"
@@ -116,9 +115,12 @@ read_up(LoadContext *ctx, Error *err)
     if (m->has_up && !read_script(ctx, m->path, &m->up, &raw, err))
         return false;
     m->checksum = hash_text_hex(ctx->arena, m->up.text);
-    if (ctx->source->format == FORMAT_SQLX)
-        sqlx_checksums(ctx->arena, raw, m);
-    return ctx->source->format != FORMAT_FLYWAY || flyway_checksums(ctx, err);
+    FormatId format = ctx->source->format;
+    if (format == FORMAT_SQLX)
+        raw_checksums(ctx->arena, HASH_SHA384, raw, m);
+    else if (format == FORMAT_PRISMA || format == FORMAT_DRIZZLE)
+        raw_checksums(ctx->arena, HASH_SHA256, raw, m);
+    return format != FORMAT_FLYWAY || flyway_checksums(ctx, err);
 }
 
 /* ---- splitting ---- */
@@ -167,6 +169,9 @@ split(const LoadContext *ctx, Script *script, Error *err)
     size_t line = 1, column = 1;
     if (script->body.n > 0 && ctx->source->format == FORMAT_GOOSE) {
         if (!goose_split(ctx->arena, ctx->options, script, err))
+            return false;
+    } else if (script->body.n > 0 && ctx->source->format == FORMAT_DRIZZLE) {
+        if (!drizzle_split(ctx->arena, ctx->options, script, err))
             return false;
     } else if (script->body.n > 0) {
         script_position(script, 0, &line, &column);

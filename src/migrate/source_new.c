@@ -85,8 +85,9 @@ next_version(Arena *arena, const Source *source)
         return source->format == FORMAT_TERN ? str_printf(arena, "%0*d", TERN_WIDTH, 1) : stamp;
     bool counted = !str_to_i64(str_of(last->version), &number) || number < COUNTED_BELOW;
     bool behind = strcmp(format_version_id(arena, source->format, stamp), last->id) <= 0;
-    /* `plain` takes times always; where its files count, a time is above them. */
-    if (source->format == FORMAT_TERN || behind || (counted && source->format != FORMAT_PLAIN))
+    /* These take times always; where their files count, a time is above them. */
+    bool stamps = source->format == FORMAT_PLAIN || source->format == FORMAT_PRISMA;
+    if (source->format == FORMAT_TERN || behind || (counted && !stamps))
         return one_higher(arena, source->format == FORMAT_FLYWAY ? last->version
                                                                  : written_version(arena, last));
     return stamp;
@@ -120,6 +121,9 @@ choose_paths(Arena *arena,
         ret_paths[0] = str_printf(arena, "%s/up.sql", stem);
         ret_paths[1] = str_printf(arena, "%s/down.sql", stem);
         return;
+    case FORMAT_PRISMA:
+        ret_paths[0] = str_printf(arena, "%s/migration.sql", stem);
+        return;
     case FORMAT_FLYWAY:
         ret_paths[0] = str_printf(arena, "%s/V%s__%s.sql", dir, version, name);
         return;
@@ -132,6 +136,7 @@ choose_paths(Arena *arena,
     case FORMAT_DBMATE:
     case FORMAT_GOOSE:
     case FORMAT_TERN:
+    case FORMAT_DRIZZLE: /* refused before */
     case FORMAT_COUNT:
         ret_paths[0] = str_printf(arena, "%s.sql", stem);
         if (pair)
@@ -166,6 +171,13 @@ source_new(Arena *arena,
     const char *texts[PATHS_MAX] = {format->new_up, format->new_down}, *paths[PATHS_MAX];
     char **made = arena_array(arena, char *, PATHS_MAX + 1);
     const char *clean = clean_name(arena, name);
+    if (source->format == FORMAT_DRIZZLE) {
+        error_set(err, ERROR_USAGE,
+                  "Drizzle's migrations come with a snapshot and an entry of the journal, which "
+                  "only drizzle-kit can make");
+        return error_hint(err, "Run 'drizzle-kit generate --custom --name=%s'.",
+                          clean ? clean : "NAME");
+    }
     if (!clean) {
         error_set(err, ERROR_USAGE, "'%s' holds nothing that could name a migration", name);
         return error_hint(err, "Use letters, digits, '_' and '-'.");

@@ -21,7 +21,7 @@ files_are_fine(Arena *arena, const RunOptions *options, Error *err)
 {
     Source source;
     Error refused = ERROR_INIT;
-    if (source_scan(arena, &options->source, &source, &refused))
+    if (options->project || source_scan(arena, &options->source, &source, &refused))
         return true;
     *err = refused;
     return false;

@@ -12,7 +12,7 @@
 #include "core/banned.h"
 
 /* A statement younger than this keeps nobody waiting worth a query. */
-enum { LOOK_AFTER_MS = 200 };
+enum { LOOK_AFTER_MS = 200, END_POLL_MS = 20 };
 
 static bool
 beat(Guard *g, Error *err)
@@ -62,12 +62,33 @@ protect_users(Guard *g)
         g->cancelled = false;
 }
 
+/* A tool opens sessions as it likes: the one that works is watched. */
+static void
+find_session(Guard *g)
+{
+    Error ignored = ERROR_INIT;
+    DbResult r;
+    int64_t found = 0;
+    SCRATCH_ARENA(scratch);
+    if (!db_has_query(g->control, Q_LOCK_TOOL_SESSION) ||
+        !db_ask(g->control, scratch, Q_LOCK_TOOL_SESSION,
+                DB_ARGS(ARG_TEXT("run_id", str_of(g->tool_run))), &r, &ignored))
+        return;
+    if (r.rows && !str_to_i64(DB_CELL(&r, 0, 0), &found))
+        found = 0;
+    if (found != g->apply_session)
+        g->cancelled = false;
+    g->apply_session = found;
+}
+
 bool
 guard_tick(void *guard, Error *err)
 {
     Guard *g = guard;
     if (!beat(g, err))
         return false;
+    if (g->tool_run && g->statement_runs)
+        find_session(g);
     if (!g->apply_session || !g->statement_runs ||
         clock_ms() - g->statement_since_ms < LOOK_AFTER_MS)
         return true;
@@ -89,5 +110,19 @@ guard_running(Guard *g, bool on)
         g->statement_since_ms = clock_ms();
         g->cancelled = false;
         g->blockers[0] = 0;
+    }
+}
+
+void
+guard_end_tool(Guard *g, Wait *wait, int64_t within_ms)
+{
+    int64_t until = clock_ms() + within_ms;
+    while (db_alive(g->control) && clock_ms() < until) {
+        Error ignored = ERROR_INIT;
+        g->apply_session = 0;
+        find_session(g);
+        if (!g->apply_session || !db_end_session(g->control, g->apply_session, &ignored) ||
+            !wait_sleep(wait, END_POLL_MS, &ignored))
+            return;
     }
 }

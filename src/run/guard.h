@@ -14,6 +14,8 @@ typedef struct Guard {
     Lock *lock;
     RunRecord *record;
     int64_t apply_session; /* 0 = the engine has no sessions: nothing to watch */
+    const char
+        *tool_run; /* a tool's sessions, found by this run id; NULL = apply_session is ours */
     int64_t beat_every_ms, next_beat_ms;
     int64_t max_block_ms;
     const char *progress; /* for the lock's file */
@@ -28,3 +30,6 @@ enum { GUARD_EVERY_MS = 250 };
 bool guard_tick(void *guard, Error *err);
 /* A statement of the migration begins or has ended. */
 void guard_running(Guard *g, bool on);
+/* Ends what the tool left working in the server: a dead client's statement goes on. Best effort,
+ * for at most `within_ms`. */
+void guard_end_tool(Guard *g, Wait *wait, int64_t within_ms);

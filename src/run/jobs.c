@@ -104,12 +104,10 @@ make_tables(Job *j, Error *err)
 static bool
 find_version(const Source *source, const char *version, size_t *ret, Error *err)
 {
-    for (size_t i = 0; i < source->migrations.n; i++) {
-        if (source->migrations.p[i].version &&
-            strcmp(source->migrations.p[i].version, version) == 0) {
-            *ret = i;
-            return true;
-        }
+    const Migration *m = source_find(source, version);
+    if (m) {
+        *ret = (size_t)(m - source->migrations.p);
+        return true;
     }
     error_set(err, ERROR_USAGE, "no migration has the version '%s'", version);
     return error_hint(err, "`lockstep status` lists the versions of %s.",
@@ -119,6 +117,12 @@ find_version(const Source *source, const char *version, size_t *ret, Error *err)
 static bool
 baseline(Job *j, const char *version, int64_t *ret_marked, Error *err)
 {
+    const Project *project = j->options->project;
+    if (project) {
+        error_set(err, ERROR_USAGE, "baseline is for SQL files, and %s keeps its own table",
+                  project->tool->title);
+        return error_hint(err, "Mark migrations as applied with the tool's own command.");
+    }
     Source *source = &j->survey.source;
     int64_t marked = 0;
     size_t last = 0;
@@ -207,6 +211,16 @@ look_at_failed(Arena *arena, const Survey *s, RepairItems *items)
                 : "forget the failure, so that the migration is pending again");
 }
 
+static void
+look_at_tool(Arena *arena, const ToolState *tool, RepairItems *items)
+{
+    for (size_t i = 0; i < tool->troubles.n; i++) {
+        const ToolTrouble *t = &tool->troubles.p[i];
+        *vec_push(arena, items) =
+            (RepairItem){.kind = REPAIR_TOOL, .trouble = t, .what = t->what, .action = t->repair};
+    }
+}
+
 bool
 run_repair_look(Arena *arena,
                 Db *db,
@@ -219,6 +233,11 @@ run_repair_look(Arena *arena,
     if (!run_survey(arena, db, options, true, ret_survey, err))
         return false;
     const Plan *plan = &ret_survey->plan;
+    if (options->project) {
+        look_at_tool(arena, &ret_survey->tool, &items);
+        *ret = items;
+        return true;
+    }
     look_at_failed(arena, ret_survey, &items);
     for (size_t i = 0; i < plan->changed.n; i++)
         add_item(arena, &items, REPAIR_CHANGED, plan->changed.p[i].row, plan->changed.p[i].m,
@@ -242,6 +261,15 @@ repair_sql(Job *j, const RepairItem *item)
     return ledger_sql_forget(j->arena, j->db, &j->survey.ledger, item->row);
 }
 
+/* In a transaction: several statements that belong together. */
+static bool
+repair_row(Job *j, const RepairItem *item, Error *err)
+{
+    return db_do(j->db, Q_APPLY_BEGIN,
+                 DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)), err) &&
+           db_exec_list(j->db, repair_sql(j, item), err) && db_do(j->db, Q_APPLY_COMMIT, NULL, err);
+}
+
 static bool
 repair(Job *j, int64_t *ret_repaired, Error *err)
 {
@@ -252,10 +280,11 @@ repair(Job *j, int64_t *ret_repaired, Error *err)
     if (j->survey.ledger.runs_exists && !record_mark_lost(j->db, &j->record, &lost, err))
         return false;
     for (size_t i = 0; i < items.n; i++) {
-        if (!db_do(j->db, Q_APPLY_BEGIN,
-                   DB_ARGS(ARG_INT("lock_timeout", 0), ARG_INT("statement_timeout", 0)), err) ||
-            !db_exec_list(j->db, repair_sql(j, &items.p[i]), err) ||
-            !db_do(j->db, Q_APPLY_COMMIT, NULL, err))
+        const ToolTrouble *trouble = items.p[i].trouble;
+        if (trouble && !trouble->sql)
+            continue; /* a person is needed: it was explained */
+        if (trouble ? !db_exec_list(j->db, str_of(trouble->sql), err)
+                    : !repair_row(j, &items.p[i], err))
             return error_wrap(err, "repairing");
         log_info("repair.done", "repaired: %s", items.p[i].what);
         repaired++;

@@ -5,7 +5,7 @@
  * to its session touches the lock. SQLite has one, and the lock is a file.
  */
 
-#include "run/lead.h"
+#include "run/lead_internal.h"
 
 #include <string.h>
 
@@ -15,27 +15,10 @@
 #include "core/secret.h"
 #include "migrate/apply.h"
 #include "run/gate.h"
-#include "run/guard.h"
+#include "run/wrapped.h"
 #include "core/banned.h"
 
 enum { LEFTOVERS_MS = 15000, FOREIGN_POLL_MS = 200, FINISH_MS = 15000 };
-
-typedef struct Lead {
-    Arena *arena;
-    Wait *wait;
-    const RunOptions *options;
-    Db *control, *apply; /* the same where there is no server */
-    Lock *lock;
-    Survey *survey;
-    RunRecord record;
-    Guard guard;
-    const PlanItem *items;
-    size_t count;
-    const char **previous; /* rollback: highest version after each item */
-    int64_t began_ms, applied;
-    char progress[256];
-    char *last_version; /* of what was applied */
-} Lead;
 
 /* ---- telling ---- */
 
@@ -154,6 +137,7 @@ end_predecessors(Lead *l, Error *err)
     int64_t ended = 0, lost = 0;
     if (!lock_end_leftovers(l->lock, LEFTOVERS_MS, &ended, err))
         return error_wrap(err, "ending the sessions of a lost run");
+    l->after_lost = ended > 0;
     if (ended)
         log_warn("lock.leftovers", "ended %lld session%s that a lost run had left behind",
                  (long long)ended, ended == 1 ? "" : "s");
@@ -161,6 +145,7 @@ end_predecessors(Lead *l, Error *err)
         return true;
     if (!record_mark_lost(l->control, &l->record, &lost, err))
         return error_wrap(err, "marking lost runs");
+    l->after_lost |= lost > 0;
     if (lost)
         log_warn("run.lost", "an earlier run was lost half-way; going on from where it stopped");
     return true;
@@ -221,15 +206,15 @@ load_items(Lead *l, Error *err)
     return true;
 }
 
-static bool
-may_record(const Lead *l, Error *err)
+bool
+lead_may_record(const Lead *l, Error *err)
 {
     const Survey *s = l->survey;
     if (!run_may_write(&s->facts, err))
         return false;
     if (s->ledger.spec.own_allowed)
         return true;
-    if (s->source.format == FORMAT_PLAIN) {
+    if (s->source.format == FORMAT_PLAIN && !l->options->project) {
         error_set(err, ERROR_FAILED, "the role '%s' may not create tables in schema '%s'",
                   s->facts.user ? s->facts.user : "", s->facts.schema ? s->facts.schema : "(none)");
         return error_hint(err,
@@ -253,11 +238,12 @@ highest_applied(const Plan *plan)
     return NULL;
 }
 
-static bool
-make_tables(Lead *l, Error *err)
+bool
+lead_make_tables(Lead *l, Error *err)
 {
     Ledger *ledger = &l->survey->ledger;
-    if (!ledger_create(l->arena, l->control, ledger, err))
+    /* A tool makes its table itself, and keeps its checksums there or nowhere. */
+    if (!l->options->project && !ledger_create(l->arena, l->control, ledger, err))
         return error_wrap(err, "making the version table");
     FAULT_POINT("tables.made");
     if (!ledger->spec.own_allowed)
@@ -310,8 +296,8 @@ open_apply(Lead *l, Error *err)
 
 /* ---- the run ---- */
 
-static WaitTick
-guard_ticks(Lead *l)
+WaitTick
+lead_ticks(Lead *l)
 {
     return (WaitTick){.every_ms = GUARD_EVERY_MS,
                       .call = guard_tick,
@@ -357,8 +343,8 @@ outcome_of(const Error *err)
     return err->code == ERROR_SIGNALLED || err->cls == ERROR_CLASS_CONNECTION ? "lost" : "failed";
 }
 
-static void
-finish(Lead *l, Error *err)
+void
+lead_finish(Lead *l, Error *err)
 {
     Error second = ERROR_INIT;
     const char *outcome = outcome_of(err);
@@ -368,7 +354,8 @@ finish(Lead *l, Error *err)
     if (l->record.kept && db_alive(l->control)) {
         SCRATCH_ARENA(scratch);
         Str print = STR_ABSENT;
-        if (err->code == ERROR_NONE && !l->options->rollback)
+        bool told = !l->options->project || l->survey->tool.table_exists;
+        if (err->code == ERROR_NONE && !l->options->rollback && told)
             print = record_fingerprint_sql(scratch, l->control, l->record.files,
                                            l->survey->source.format, l->options);
         char *text = NULL;
@@ -396,11 +383,12 @@ finish(Lead *l, Error *err)
 
 /* Nothing is left to do: the fingerprint is recorded for the next start. When every earlier run was
  * lost there is no success to record it with, so this look becomes one. */
-static bool
-remember(Lead *l, Error *err)
+bool
+lead_remember(Lead *l, Error *err)
 {
     const Survey *s = l->survey;
     if (!s->ledger.runs_exists || s->facts.read_only || s->facts.standby ||
+        (l->options->project && !s->tool.table_exists) ||
         gate_remember(l->arena, l->control, l->options, &s->source, l->record.schema))
         return true;
     l->record.files = record_files_print(l->arena, &s->source, l->options);
@@ -418,6 +406,8 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
     const Plan *plan = &l->survey->plan;
     if (!end_predecessors(l, err) || !look_again(l, err))
         return false;
+    if (l->options->project)
+        return wrapped_lead(l, ret, err);
     if (l->options->rollback) {
         if (!choose_rollback(l, err))
             return false;
@@ -427,13 +417,14 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
     }
     if (!l->count) {
         ret->outcome = RUN_NOTHING;
-        return l->options->rollback || plan->missing.n || plan->never_run.n || remember(l, err);
+        return l->options->rollback || plan->missing.n || plan->never_run.n ||
+               lead_remember(l, err);
     }
     l->record.files = record_files_print(l->arena, &l->survey->source, l->options);
-    if (!may_record(l, err) || !load_items(l, err))
+    if (!lead_may_record(l, err) || !load_items(l, err))
         return false;
     /* A backup may take longer than the lease: the lock gives signs of life meanwhile. */
-    l->wait->tick = guard_ticks(l);
+    l->wait->tick = lead_ticks(l);
     bool ready = !l->options->before || l->options->before(l->options->before_ctx, err);
     l->wait->tick = (WaitTick){0};
     if (!ready)
@@ -446,14 +437,14 @@ lead_locked(Lead *l, RunReport *ret, Error *err)
     log_event(LOG_INFO, "migration.started", fields, "Migration started: %zu to %s on %s (run %s)",
               l->count, l->options->rollback ? "roll back" : "apply", l->options->url->display,
               l->record.run_id);
-    bool ok = make_tables(l, err) && adopt(l, err) && open_apply(l, err);
+    bool ok = lead_make_tables(l, err) && adopt(l, err) && open_apply(l, err);
     /* Only while the other connection waits: the tick uses this one. */
-    l->wait->tick = guard_ticks(l);
+    l->wait->tick = lead_ticks(l);
     ok = ok && apply_items(l, err);
     l->wait->tick = (WaitTick){0};
     if (!ok && err->code == ERROR_NONE)
         error_set(err, ERROR_FAILED, "the migration stopped without a reason");
-    finish(l, err);
+    lead_finish(l, err);
     if (err->code != ERROR_NONE)
         return false;
     ret->outcome = RUN_APPLIED;

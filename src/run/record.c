@@ -20,7 +20,7 @@ runs_name(void)
 char *
 record_files_print(Arena *arena, const Source *source, const RunOptions *options)
 {
-    const char *parts[] = {"sql",
+    const char *parts[] = {options->project ? options->project->tool->name : "sql",
                            source->format_name,
                            source->stat_digest ? source->stat_digest : "",
                            options->table ? options->table : "",
@@ -41,10 +41,11 @@ record_fingerprint_sql(
     Str schema = str_of(options->schema);
     Str schema_sql = schema.p ? db_quote_literal(db, arena, schema)
                               : db_render(db, arena, Q_RUN_DEFAULT_SCHEMA, NULL);
-    return db_render(
-        db, arena, Q_RUN_FINGERPRINT,
-        DB_ARGS(ARG_TEXT("files", str_of(files)), ARG_RAW("schema", schema_sql),
-                ARG_RAW("digest", ledger_digest_sql(arena, db, format, schema, options->table))));
+    Str digest = options->project ? tool_digest_sql(arena, db, options->project, STR_ABSENT)
+                                  : ledger_digest_sql(arena, db, format, schema, options->table);
+    return db_render(db, arena, Q_RUN_FINGERPRINT,
+                     DB_ARGS(ARG_TEXT("files", str_of(files)), ARG_RAW("schema", schema_sql),
+                             ARG_RAW("digest", digest)));
 }
 
 bool
@@ -60,14 +61,15 @@ record_start(Db *db,
              const char *from_version,
              Error *err)
 {
-    return db_do(db, Q_RUN_START,
-                 DB_ARGS(RUNS(record->schema), ARG_TEXT("run_id", str_of(record->run_id)),
-                         ARG_TEXT("tool", STR("sql")), ARG_TEXT("files", str_of(record->files)),
-                         ARG_TEXT("host", str_of(options->host)), ARG_INT("pid", getpid()),
-                         ARG_TEXT("environment", str_of(options->environment)),
-                         ARG_TEXT("revision", str_of(options->revision)),
-                         ARG_TEXT("from_version", str_of(from_version))),
-                 err);
+    return db_do(
+        db, Q_RUN_START,
+        DB_ARGS(RUNS(record->schema), ARG_TEXT("run_id", str_of(record->run_id)),
+                ARG_TEXT("tool", str_of(options->project ? options->project->tool->name : "sql")),
+                ARG_TEXT("files", str_of(record->files)), ARG_TEXT("host", str_of(options->host)),
+                ARG_INT("pid", getpid()), ARG_TEXT("environment", str_of(options->environment)),
+                ARG_TEXT("revision", str_of(options->revision)),
+                ARG_TEXT("from_version", str_of(from_version))),
+        err);
 }
 
 bool

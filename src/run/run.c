@@ -47,6 +47,9 @@ nothing(const Attempt *a, RunReport *ret, bool followed)
     else if (followed)
         log_info("migration.finished",
                  "Migration finished: another process applied what was pending");
+    else if (a->options->project)
+        log_info("migration.skipped", "Migration skipped: nothing is pending (%s)",
+                 a->options->project->tool->title);
     else
         log_info("migration.skipped", "Migration skipped: nothing is pending (%zu files in %s)",
                  a->source.files, a->source.dir);
@@ -164,7 +167,7 @@ judge(Attempt *a, bool *ret_pending, bool *ret_settled, Error *err)
     /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets the
      * lock says so. */
     bool running = latest.found && strcmp(latest.outcome, "running") == 0;
-    *ret_pending = s->plan.pending.n > 0;
+    *ret_pending = s->plan.pending.n > 0 || s->unknown;
     *ret_settled = !*ret_pending && !(half_done || running);
     if (*ret_settled && !gaps && s->ledger.runs_exists && !fixed)
         (void)gate_remember(a->arena, a->db, o, &s->source, runs_schema);
@@ -178,7 +181,7 @@ pass_gate(Attempt *a, bool followed, bool *ret_closed, bool *ret_again, Error *e
 {
     const RunOptions *o = a->options;
     *ret_closed = *ret_again = false;
-    if (o->rollback || o->expect_engine || o->expect_version)
+    if (o->rollback || o->expect_engine || o->expect_version || !a->source.stat_digest)
         return true;
     if (!gate_is_closed(a->arena, a->db, o, &a->source, ret_closed, err))
         return false;
@@ -228,7 +231,7 @@ may_begin(Attempt *a, Error *err)
 {
     const DbUrl *url = a->options->url;
     Source source;
-    return url->engine != DB_SQLITE || fs_kind(url->database) != FS_ABSENT ||
+    return a->options->project || url->engine != DB_SQLITE || fs_kind(url->database) != FS_ABSENT ||
            source_scan(a->arena, &a->options->source, &source, err);
 }
 

@@ -6,10 +6,16 @@
  */
 
 #include "migrate/plan.h"
+#include "tools/tool.h"
 
 typedef struct RunOptions {
     const DbUrl *url;
     SourceOptions source; /* dir, format, placeholders */
+    /* Somebody else's tool migrates: it is started, and its files and table are understood as far
+     * as they tell. NULL = lockstep applies SQL files itself. `looked` holds its fingerprint. */
+    const Project *project;
+    Str tool_url;     /* handed to the tool, with the password; absent = it finds its database */
+    int64_t grace_ms; /* for the tool: between SIGTERM and SIGKILL */
     const Source *looked; /* source_look at it, when somebody has taken it already; NULL = not */
     const char *schema, *table;
     bool create;     /* make the database */
@@ -73,6 +79,10 @@ typedef struct Survey {
     Source source;
     Ledger ledger;
     Plan plan;
+    /* With options->project: */
+    ToolFiles tool_files;
+    ToolState tool;
+    bool unknown; /* whether something is pending only the tool itself knows */
 } Survey;
 bool run_survey(Arena *arena,
                 Db *db,
@@ -99,13 +109,15 @@ typedef enum RepairKind {
     REPAIR_MISSING,  /* the database knows a version without a file: forget it (only with --yes) */
     REPAIR_DIRTY,    /* another tool's dirty mark without a row of ours */
     REPAIR_LOST_RUN, /* a run row says running, and nobody runs */
+    REPAIR_TOOL,     /* what a tool left behind; without SQL a person is needed */
 } RepairKind;
 typedef struct RepairItem {
     RepairKind kind;
     const LedgerRow *row; /* NULL for LOST_RUN */
     Migration *m;         /* NULL when there is no file */
-    char *what;           /* sentence: what was found */
-    char *action;         /* sentence: what repair does about it */
+    const ToolTrouble *trouble;
+    char *what;   /* sentence: what was found */
+    char *action; /* sentence: what repair does about it */
 } RepairItem;
 typedef VEC(RepairItem) RepairItems;
 /* What would be repaired; looks only. */

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "run/run.h"
+#include "run/wrapped.h"
 #include "core/banned.h"
 
 static bool
@@ -80,6 +80,8 @@ run_survey(
     if (!expectation_met(options, &s.facts, err))
         return false;
     Str schema = options->schema ? str_of(options->schema) : str_of(s.facts.schema);
+    if (options->project)
+        return wrapped_survey(arena, db, options, schema, &s, err) && (*ret = s, true);
     how.server_major = s.facts.version_major;
     if (strcmp(s.facts.flavor, "cockroachdb") == 0)
         how.server_major = INT_MAX; /* its grammar is its own: the server judges */

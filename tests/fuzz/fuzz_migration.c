@@ -8,12 +8,15 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/banned.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define JOURNAL "meta/_journal.json"
 
 static const struct {
     const char *format, *file;
@@ -30,6 +33,9 @@ static const struct {
     {"sqlx", "1_a.sql"},
     {"tern", "001_a.sql"},
     {"auto", "001_a.sql"},
+    {"prisma", "1_a/migration.sql"},
+    {"drizzle", "0000_a.sql"},
+    {"drizzle", JOURNAL},
 };
 
 /* Two directories, made once: one that is scanned, with one file in it. */
@@ -80,8 +86,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     SCRATCH_ARENA(arena);
     size_t kind = data[1] % COUNT_OF(kinds);
     char *path = fs_join(arena, directory(), kinds[kind].file);
-    char *folder = fs_join(arena, directory(), "1_a");
+    char *folder = fs_join(arena, directory(), "1_a"), *beside = NULL;
     bool in_folder = str_find(str_of(kinds[kind].file), '/') != str_of(kinds[kind].file).n;
+    if (strcmp(kinds[kind].format, "drizzle") == 0) {
+        /* The journal for a file, or a file for the journal. */
+        static const char journal[] = "{\"entries\": [{\"when\": 1, \"tag\": \"0000_a\"}]}";
+        folder = fs_join(arena, directory(), "meta");
+        beside = fs_join(arena, directory(), in_folder ? "0000_a.sql" : JOURNAL);
+        (void)mkdir(folder, 0700);
+        write_file(beside, (const uint8_t *)journal, sizeof(journal) - 1);
+        in_folder = true;
+    }
     if (in_folder)
         (void)mkdir(folder, 0700);
     write_file(path, data + 2, size - 2);
@@ -93,6 +108,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (source_scan(arena, &options, &source, &err))
         load_all(arena, &source, &options);
     unlink(path);
+    if (beside)
+        unlink(beside);
     if (in_folder)
         rmdir(folder);
     return 0;

@@ -412,6 +412,87 @@ diesel_metadata(void **state)
     assert_int_equal(f->err.line, 2);
 }
 
+/* ---- prisma, drizzle ---- */
+
+static void
+prisma_checksums(void **state)
+{
+    Fixture *f = *state;
+    Migration *m = load_text(f, "prisma", "1_a/migration.sql", "select 1;\r\nselect 2;\r\n");
+    assert_int_equal(m->up.statements.n, 2);
+    assert_string_equal(m->tool_checksum,
+                        hash_hex(f->arena, HASH_SHA256, STR("select 1;\r\nselect 2;\r\n")));
+    assert_string_equal(m->tool_checksum_also[0],
+                        hash_hex(f->arena, HASH_SHA256, STR("select 1;\nselect 2;\n")));
+    assert_false(m->has_down);
+}
+
+static void
+provider_fits_the_engine(void **state)
+{
+    Fixture *f = *state;
+    static const struct {
+        const char *provider;
+        SqlDialect dialect;
+        bool fits;
+    } cases[] = {
+        {"postgresql", SQL_POSTGRES, true}, {"cockroachdb", SQL_POSTGRES, true},
+        {"mysql", SQL_MYSQL, true},         {"sqlite", SQL_SQLITE, true},
+        {"mysql", SQL_POSTGRES, false},     {"postgresql", SQL_SQLITE, false},
+        {"sqlserver", SQL_MYSQL, false},    {"", SQL_POSTGRES, false},
+    };
+    put(f, "1_a/migration.sql", "select 1;");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put(f, "migration_lock.toml",
+            str_printf(f->arena, "provider = \"%s\"\n", cases[i].provider));
+        f->options.dialect = cases[i].dialect;
+        scan_ok(f, NULL);
+        if (cases[i].fits)
+            load_ok(f, 0);
+        else
+            load_refused(f, 0, "migration_lock.toml");
+    }
+}
+
+static void
+drizzle_breakpoints(void **state)
+{
+    Fixture *f = *state;
+    static const char text[] = "CREATE TABLE a (id int);--> statement-breakpoint\n"
+                               "CREATE TABLE b (id int)\n--> statement-breakpoint\n"
+                               "INSERT INTO a VALUES (1); INSERT INTO a VALUES (2)"
+                               "--> statement-breakpoint\n\n  DROP TABLE b\n"
+                               "--> statement-breakpoint\n";
+    static const SqlDialect dialects[] = {SQL_POSTGRES, SQL_MYSQL, SQL_SQLITE};
+    put(f, "0000_a.sql", text);
+    put(f, "meta/_journal.json", "{\"entries\": [{\"tag\": \"0000_a\", \"when\": 1}]}");
+    for (size_t i = 0; i < COUNT_OF(dialects); i++) {
+        f->options.dialect = dialects[i];
+        scan_ok(f, NULL);
+        Migration *m = load_ok(f, 0);
+        assert_int_equal(m->up.statements.n, 5);
+        assert_str(statement(&m->up, 0), "CREATE TABLE a (id int)");
+        assert_str(statement(&m->up, 1), "CREATE TABLE b (id int)");
+        assert_int_equal(m->up.statements.p[1].line, 2);
+        assert_int_equal(m->up.statements.p[1].column, 1);
+        assert_str(statement(&m->up, 3), "INSERT INTO a VALUES (2)");
+        assert_int_equal(m->up.statements.p[3].line, 4);
+        assert_int_equal(m->up.statements.p[3].column, 27);
+        assert_str(statement(&m->up, 4), "DROP TABLE b");
+        assert_int_equal(m->up.statements.p[4].line, 6);
+        assert_int_equal(m->up.statements.p[4].column, 3);
+    }
+    assert_string_equal(f->source.migrations.p[0].tool_checksum,
+                        hash_hex(f->arena, HASH_SHA256, str_of(text)));
+    f->options.dialect = SQL_POSTGRES;
+    put(f, "0000_a.sql", "select 1;\nselect 2;--> statement-breakpoint\n  selec 3;");
+    scan_ok(f, NULL);
+    assert_false(
+        migration_load(f->arena, &f->source, &f->source.migrations.p[0], &f->options, &f->err));
+    assert_int_equal(f->err.line, 3);
+    assert_int_equal(f->err.column, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int
@@ -434,6 +515,9 @@ main(void)
         TEST(flyway_placeholders),
         TEST(sqlx_files),
         TEST(diesel_metadata),
+        TEST(prisma_checksums),
+        TEST(provider_fits_the_engine),
+        TEST(drizzle_breakpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,9 @@ spec_of(Bench *b, FormatId format)
 {
     return (LedgerSpec){.format = format,
                         .schema = b->schema,
-                        .table = format == FORMAT_TERN ? own_table(b, "schema_version") : NULL,
+                        .table = format == FORMAT_TERN      ? own_table(b, "schema_version")
+                                 : format == FORMAT_DRIZZLE ? own_table(b, "__drizzle_migrations")
+                                                            : NULL,
                         .database = "app",
                         .own_allowed = true};
 }
@@ -160,6 +162,8 @@ migration(Bench *b, FormatId format, const char *version)
         m.tool_checksum = str_dup(b->arena, STR("-133051733"));
     if (format == FORMAT_SQLX)
         m.tool_checksum = hash_hex(b->arena, HASH_SHA384, STR("text"));
+    if (format == FORMAT_PRISMA || format == FORMAT_DRIZZLE)
+        m.tool_checksum = hash_hex(b->arena, HASH_SHA256, STR("text"));
     return m;
 }
 
@@ -200,17 +204,17 @@ assert_scalar(Bench *b, const char *what, const char *from, const char *value)
 
 /* ---- every format ---- */
 
-static const FormatId all_formats[] = {FORMAT_PLAIN, FORMAT_DBMATE, FORMAT_GOLANG_MIGRATE,
-                                       FORMAT_GOOSE, FORMAT_FLYWAY, FORMAT_DIESEL,
-                                       FORMAT_SQLX,  FORMAT_TERN};
+static const FormatId all_formats[] = {
+    FORMAT_PLAIN,  FORMAT_DBMATE, FORMAT_GOLANG_MIGRATE, FORMAT_GOOSE,  FORMAT_FLYWAY,
+    FORMAT_DIESEL, FORMAT_SQLX,   FORMAT_TERN,           FORMAT_PRISMA, FORMAT_DRIZZLE};
 
 static void
 fresh(Bench *b)
 {
     static const char *const tables[] = {
-        "lockstep_migrations",   "schema_migrations", "goose_db_version",
-        "flyway_schema_history", "_sqlx_migrations",  "__diesel_schema_migrations",
-        "schema_version",
+        "lockstep_migrations",   "schema_migrations",  "goose_db_version",
+        "flyway_schema_history", "_sqlx_migrations",   "__diesel_schema_migrations",
+        "schema_version",        "_prisma_migrations", "__drizzle_migrations",
     };
     for (size_t i = 0; i < COUNT_OF(tables); i++)
         sql(b, str_printf(b->arena, "drop table if exists %s", own_table(b, tables[i])));
@@ -259,6 +263,8 @@ goes_forth_and_back(void **state)
         }
         if (b->ledger.high_water)
             assert_string_equal(b->ledger.current, "2");
+        if (format == FORMAT_PRISMA || format == FORMAT_DRIZZLE) /* know no way back */
+            continue;
 
         Str text = ledger_sql_reverted(b->arena, b->db, &b->ledger, &two, "1", RUN, STR("1 = 1"));
         OK(b, run_text(b, text));
@@ -421,6 +427,8 @@ repair_accepts_and_forgets(void **state)
             one.tool_checksum = str_dup(b->arena, STR("77"));
         if (format == FORMAT_SQLX)
             one.tool_checksum = hash_hex(b->arena, HASH_SHA384, STR("other"));
+        if (format == FORMAT_PRISMA || format == FORMAT_DRIZZLE)
+            one.tool_checksum = hash_hex(b->arena, HASH_SHA256, STR("other"));
         reread(b);
         OK(b, run_text(b, ledger_sql_accept(b->arena, b->db, &b->ledger, &one)));
         reread(b);
@@ -504,6 +512,8 @@ refuses_other_owners(void **state)
         {"version varchar(20)", "dbmate", FORMAT_GOLANG_MIGRATE},
         {"filename varchar(20)", "Sequel", FORMAT_GOLANG_MIGRATE},
         {"foo int", "foo", FORMAT_DBMATE},
+        {"id int, hash text, created_at bigint", "Drizzle", FORMAT_DBMATE},
+        {"id int, migration_name text", "Prisma", FORMAT_DBMATE},
     };
     LedgerSpec spec;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -709,6 +719,109 @@ golang_migrate_adoption(void **state)
     assert_int_equal(b->ledger.rows.n, 1);
 }
 
+static void
+prisma_rows(void **state)
+{
+    Bench *b = *state;
+    make_ledger(b, FORMAT_PRISMA);
+    const char *table = own_table(b, "_prisma_migrations");
+    /* id, name, finished, rolled back */
+    static const char *const rows[] = {
+        "'a', '2024_init', '2024-01-01 00:00:00', null",
+        "'b', '2025_failed', null, null",
+        "'c', '2025_undone', null, '2024-01-01 00:00:00'",
+        "'d', '2026_twice', null, '2024-01-01 00:00:00'",
+        "'e', '2026_twice', '2024-01-01 00:00:00', null",
+        "'f', 'named', '2024-01-01 00:00:00', null",
+        "'g', '2027_both', '2024-01-01 00:00:00', null",
+        "'h', '2027_both', null, null",
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        sql(b, str_printf(b->arena,
+                          "insert into %s (id, migration_name, finished_at, rolled_back_at, "
+                          "checksum) values (%s, 'c')",
+                          table, rows[i]));
+    reread(b);
+    assert_int_equal(b->ledger.rows.n, 5);
+    assert_string_equal(row_of(b, "2024")->id, "2024_init");
+    assert_string_equal(row_of(b, "2024")->applied_at, "2024-01-01T00:00:00Z");
+    assert_int_equal(row_of(b, "2025")->state, ROW_FAILED);
+    assert_false(row_of(b, "2025")->own_row);
+    assert_int_equal(row_of(b, "2026")->state, ROW_APPLIED);
+    assert_non_null(row_of(b, "named"));
+    assert_int_equal(row_of(b, "2027")->state, ROW_FAILED);
+    /* Repair marks a failure as rolled back, as `prisma migrate resolve` does. */
+    OK(b, run_text(b, ledger_sql_forget(b->arena, b->db, &b->ledger, row_of(b, "2025"))));
+    reread(b);
+    assert_null(row_of(b, "2025"));
+    assert_scalar(b, "count(*)", "_prisma_migrations where id = 'b' and rolled_back_at is not null",
+                  "1");
+    /* What begins outside a transaction is one row from the start to the end. */
+    Migration m = migration(b, FORMAT_PRISMA, "2028_steps");
+    OK(b, run_text(b, ledger_sql_begun(b->arena, b->db, &b->ledger, &m, RUN, STR("true"))));
+    OK(b, run_text(b, ledger_sql_begun(b->arena, b->db, &b->ledger, &m, RUN, STR("true"))));
+    assert_scalar(b, "count(*)",
+                  "_prisma_migrations where finished_at is null and rolled_back_at "
+                  "is null and migration_name = '2028_steps'",
+                  "1");
+    apply(b, &m);
+    apply(b, &m);
+    assert_scalar(b, "count(*)",
+                  "_prisma_migrations where finished_at is not null and "
+                  "applied_steps_count = 1 and logs is null and length(id) = 36 and "
+                  "migration_name = '2028_steps'",
+                  "1");
+    reread(b);
+    assert_true(row_of(b, "2028")->own_row);
+    assert_scalar(b, "version", "lockstep_migrations", "2028_steps");
+    /* Rolled back by Prisma: what ours knows of its beginning is void, and it begins anew. */
+    m = migration(b, FORMAT_PRISMA, "2029_undone");
+    OK(b, run_text(b, ledger_sql_begun(b->arena, b->db, &b->ledger, &m, RUN, STR("true"))));
+    reread(b);
+    assert_int_equal(row_of(b, "2029")->state, ROW_RUNNING);
+    sql(b, str_printf(b->arena,
+                      "update %s set rolled_back_at = started_at where migration_name = "
+                      "'2029_undone'",
+                      table));
+    reread(b);
+    assert_null(row_of(b, "2029"));
+    apply(b, &m);
+    reread(b);
+    assert_true(row_of(b, "2029")->own_row);
+    assert_int_equal(row_of(b, "2029")->state, ROW_APPLIED);
+}
+
+static void
+drizzle_rows(void **state)
+{
+    Bench *b = *state;
+    LedgerSpec spec = spec_of(b, FORMAT_DRIZZLE);
+    spec.table = NULL;
+    OK(b, ledger_open(b->arena, b->db, &spec, &b->ledger, &b->err));
+    bool schemas = db_has_query(b->db, Q_LEDGER_DRIZZLE_SCHEMA);
+    assert_true(str_eq(b->ledger.table_schema, schemas ? STR("drizzle") : b->schema));
+    make_ledger(b, FORMAT_DRIZZLE);
+    Migration m = migration(b, FORMAT_DRIZZLE, "1700000000000");
+    apply(b, &m);
+    assert_scalar(b, "created_at", "__drizzle_migrations", "1700000000000");
+    assert_scalar(b, "hash", "__drizzle_migrations", m.tool_checksum);
+    /* Twice, as starts at the same time leave them. */
+    sql(b, str_printf(b->arena, "insert into %s (hash, created_at) values ('x', 1700000000000)",
+                      own_table(b, "__drizzle_migrations")));
+    reread(b);
+    assert_int_equal(b->ledger.rows.n, 1);
+    assert_string_equal(row_of(b, "1700000000000")->tool_checksum, "x");
+    assert_false(row_of(b, "1700000000000")->own_row);
+    sql(b, str_printf(b->arena, "alter table %s add column name text",
+                      own_table(b, "__drizzle_migrations")));
+    sql(b, str_printf(b->arena, "alter table %s add column applied_at text",
+                      own_table(b, "__drizzle_migrations")));
+    spec = spec_of(b, FORMAT_DRIZZLE);
+    assert_false(ledger_open(b->arena, b->db, &spec, &b->ledger, &b->err));
+    assert_int_equal(b->err.code, ERROR_REFUSED);
+    assert_non_null(strstr(b->err.message, "Drizzle 1"));
+}
+
 /* ---- locks ---- */
 
 static Ledger
@@ -744,6 +857,10 @@ lock_keys_of_the_tools(void **state)
     assert_true(l.locks.p[0].key == hash_crc32(0, STR("goose")));
     l = locks_of(b, FORMAT_TERN, "public", "x", "app");
     assert_true(l.locks.p[0].key == INT64_C(9628173550095224));
+    l = locks_of(b, FORMAT_PRISMA, "public", "x", "app");
+    assert_true(l.locks.p[0].key == 72707369);
+    assert_string_equal(l.locks.p[0].name, "prisma_migrate");
+    assert_int_equal(locks_of(b, FORMAT_DRIZZLE, "public", "x", "app").locks.n, 0);
     assert_int_equal(locks_of(b, FORMAT_DBMATE, "public", "x", "app").locks.n, 0);
 }
 
@@ -770,6 +887,8 @@ main(void)
         TEST(flyway_history),
         TEST(flyway_repeatables),
         TEST(golang_migrate_adoption),
+        TEST(prisma_rows),
+        TEST(drizzle_rows),
         TEST(lock_keys_of_the_tools),
     };
     const char *const urls[] = {NULL, getenv("LOCKSTEP_TEST_POSTGRES"),

@@ -514,6 +514,54 @@ flyway_baseline(void **state)
 /* ---- rollback ---- */
 
 static void
+drizzle_order_is_the_journals(void **state)
+{
+    Bench *b = *state;
+    begin(b, FORMAT_DRIZZLE);
+    files(b, LIST("10", "30", "20"));
+    for (size_t i = 0; i < 3; i++)
+        b->source.migrations.p[i].key = str_printf(b->arena, "%06zu", i);
+    build(b);
+    assert_int_equal(b->plan.pending.n, 3);
+    assert_string_equal(b->plan.pending.p[1].m->version, "30");
+    allowed(b);
+    /* What Drizzle would skip for ever is told. */
+    rows(b, LIST("10", "30"));
+    build(b);
+    assert_int_equal(b->plan.out_of_order.n, 1);
+    refused(b, "20_x.sql");
+    b->policy.order_any = true;
+    allowed(b);
+    b->policy.order_any = false;
+    rows(b, LIST("40"));
+    build(b);
+    assert_int_equal(b->plan.ahead.n, 1);
+    assert_int_equal(b->plan.missing.n, 0);
+    rows(b, LIST("15"));
+    build(b);
+    assert_int_equal(b->plan.missing.n, 1);
+}
+
+static void
+prisma_checksums(void **state)
+{
+    Bench *b = *state;
+    begin(b, FORMAT_PRISMA);
+    file(b, "1_a")->tool_checksum = str_dup(b->arena, STR("0a10ff00"));
+    LedgerRow *r = row(b, "1_a");
+    static const struct {
+        const char *sum;
+        bool same;
+    } cases[] = {{"0a10ff00", true}, {"a10ff0", true}, {"a10ff", false},
+                 {"a10ff01", false}, {"", false},      {"0a10ff0", false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        r->tool_checksum = str_dup(b->arena, str_of(cases[i].sum));
+        build(b);
+        assert_int_equal(b->plan.changed.n, !cases[i].same);
+    }
+}
+
+static void
 rollback(void **state)
 {
     Bench *b = *state;
@@ -580,6 +628,8 @@ main(void)
         TEST(tern_mark),
         TEST(flyway_repeatables),
         TEST(flyway_baseline),
+        TEST(drizzle_order_is_the_journals),
+        TEST(prisma_checksums),
         TEST(rollback),
         TEST(long_lists_are_cut),
     };

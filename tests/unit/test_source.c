@@ -36,6 +36,8 @@ recognises_each_format(void **state)
         {"R__a.sql", "select 1;", "flyway"},
         {"below/deep/V1__a.sql", "select 1;", "flyway"},
         {"2024-01-01-000000_a/up.sql", "select 1;", "diesel"},
+        {"20240101000000_a/migration.sql", "select 1;", "prisma"},
+        {"init/migration.sql", "select 1;", "prisma"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         clear(f);
@@ -157,12 +159,12 @@ static void
 other_tools_are_named(void **state)
 {
     Fixture *f = *state;
-    put(f, "20240101_a/migration.sql", "select 1;");
-    scan_refused(f, NULL, "Prisma");
-    clear(f);
-    put(f, "0000_a.sql", "select 1;");
-    put(f, "meta/_journal.json", "{}");
-    scan_refused(f, NULL, "Drizzle");
+    put(f, "20240101000000_a/migration.sql", "select 1;");
+    put(f, "20240101000000_a/snapshot.json", "{}");
+    scan_refused(f, NULL, "Drizzle 1");
+    put(f, "migration_lock.toml", "provider = \"postgresql\"\n");
+    scan_ok(f, NULL);
+    assert_int_equal(f->source.format, FORMAT_PRISMA);
 }
 
 /* ---- directories ---- */
@@ -197,13 +199,23 @@ default_directories_in_order(void **state)
     assert_null(f->source.dir);
     assert_int_equal(f->source.files, 0);
     put(f, "migrations/versions/a.py", "");
-    put(f, "prisma/migrations/20240101_a/migration.sql", "select 1;");
+    put(f, "drizzle/20240101000000_a/migration.sql", "select 1;");
+    put(f, "drizzle/20240101000000_a/snapshot.json", "{}");
     scan_ok(f, NULL);
     assert_null(f->source.dir);
     put(f, "sql/migrations/.gitkeep", "");
     scan_ok(f, NULL);
     assert_string_equal(f->source.dir, "sql/migrations");
     assert_int_equal(f->source.files, 0);
+    remove_tree(f->arena, fs_join(f->arena, f->dir, "drizzle"));
+    put(f, "drizzle/0000_a.sql", "select 1;");
+    put(f, "drizzle/meta/_journal.json", "{\"entries\": [{\"tag\": \"0000_a\", \"when\": 5}]}");
+    scan_ok(f, NULL);
+    assert_string_equal(f->source.dir, "drizzle");
+    put(f, "prisma/migrations/20240101_a/migration.sql", "select 1;");
+    scan_ok(f, NULL);
+    assert_string_equal(f->source.dir, "prisma/migrations");
+    assert_int_equal(f->source.format, FORMAT_PRISMA);
     put(f, "database/migrations/1_a.sql", "select 1;");
     scan_ok(f, NULL);
     assert_string_equal(f->source.dir, "database/migrations");
@@ -443,6 +455,126 @@ diesel_folders(void **state)
 
 /* ---- new ---- */
 
+/* ---- prisma ---- */
+
+static void
+prisma_folders(void **state)
+{
+    Fixture *f = *state;
+    put(f, "migration_lock.toml", "# Please do not edit\r\nprovider = \"postgresql\"\r\n");
+    put(f, "20240102000000_b/migration.sql", "select 2;");
+    put(f, "20240101000000_a/migration.sql", "select 1;");
+    put(f, "20240101000000_b/migration.sql", "select 1;");
+    put(f, "0_init/migration.sql", "select 0;");
+    put(f, "later/migration.sql", "select 3;");
+    put(f, "notes/README.md", "x");
+    scan_ok(f, NULL);
+    assert_int_equal(f->source.format, FORMAT_PRISMA);
+    assert_int_equal(f->source.migrations.n, 5);
+    static const char *const expected[][3] = {
+        {"0", "init", "0_init"},
+        {"20240101000000", "a", "20240101000000_a"},
+        {"20240101000000", "b", "20240101000000_b"},
+        {"20240102000000", "b", "20240102000000_b"},
+        {"later", "later", "later"},
+    };
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        assert_string_equal(version(f, i), expected[i][0]);
+        assert_string_equal(f->source.migrations.p[i].name, expected[i][1]);
+        assert_string_equal(f->source.migrations.p[i].id, expected[i][2]);
+    }
+    assert_string_equal(f->source.provider, "postgresql");
+    assert_ptr_equal(source_find(&f->source, "20240101000000_b"), &f->source.migrations.p[2]);
+    assert_ptr_equal(source_find(&f->source, "20240101000000"), &f->source.migrations.p[1]);
+    assert_ptr_equal(source_find(&f->source, "a"), &f->source.migrations.p[1]);
+    assert_null(source_find(&f->source, "b"));
+    put(f, "20240103_c/README.md", "");
+    scan_refused(f, NULL, "no migration.sql");
+    clear(f);
+    put(f, "20240101000000_a/migration.sql", "select 1;");
+    put(f, "20240102000000_b.sql", "select 1;");
+    scan_refused(f, "prisma", "20240102000000_b.sql");
+    scan_refused(f, NULL, "directory of two formats");
+    put(f, "migration_lock.toml", "provider = \"mysql\"");
+    scan_refused(f, NULL, "beside prisma's folders");
+    clear(f);
+    put(f, "migration_lock.toml", "provider = \"mysql\"");
+    scan_ok(f, NULL);
+    assert_int_equal(f->source.format, FORMAT_PRISMA);
+    put(f, "migration_lock.toml", "");
+    scan_refused(f, NULL, "names no provider");
+}
+
+/* ---- drizzle ---- */
+
+static void
+journal(Fixture *f, const char *entries)
+{
+    put(f, "meta/_journal.json",
+        str_printf(f->arena, "{\"version\": \"7\", \"dialect\": \"postgresql\", \"entries\": [%s]}",
+                   entries));
+}
+
+#define ENTRY(tag, when) "{\"tag\": \"" tag "\", \"when\": " when ", \"breakpoints\": true}"
+
+static void
+drizzle_journal(void **state)
+{
+    Fixture *f = *state;
+    put(f, "0000_one.sql", "select 1;");
+    put(f, "0001_two.sql", "select 2;");
+    put(f, "0002_three.sql", "select 3;");
+    put(f, "meta/0000_snapshot.json", "{}");
+    /* The order is the journal's, whatever the times say. */
+    journal(f, ENTRY("0000_one", "1700000000000") ", " ENTRY(
+                   "0002_three", "1700000000900") ", " ENTRY("0001_two", "1700000000500"));
+    scan_ok(f, NULL);
+    assert_int_equal(f->source.format, FORMAT_DRIZZLE);
+    assert_int_equal(f->source.files, 3);
+    assert_string_equal(version(f, 0), "1700000000000");
+    assert_string_equal(f->source.migrations.p[1].name, "0002_three");
+    assert_string_equal(version(f, 2), "1700000000500");
+    assert_ptr_equal(source_find(&f->source, "0001_two"), &f->source.migrations.p[2]);
+    assert_string_equal(f->source.provider, "postgresql");
+    char *first = f->source.stat_digest;
+    Source looked;
+    assert_true(source_look(f->arena, &f->options, &looked, &f->err));
+    assert_string_equal(looked.stat_digest, first);
+    assert_int_equal(looked.files, 3);
+    journal(f, ENTRY("0000_one", "1700000000000"));
+    scan_refused(f, NULL, "0001_two.sql");
+    assert_true(source_look(f->arena, &f->options, &looked, &f->err));
+    assert_string_not_equal(looked.stat_digest, first);
+    static const char *const refusals[][2] = {
+        {ENTRY("0000_one", "1") ", " ENTRY("0009_nine", "2"), "0009_nine.sql"},
+        {ENTRY("0000_one", "1") ", " ENTRY("0001_two", "1") ", " ENTRY("0002_three", "3"),
+         "same version"},
+        {ENTRY("0000_one", "1") ", " ENTRY("0000_one", "2"), "named before"},
+        {ENTRY("0000_one", "1") ", " ENTRY("../0001_two", "2"), "entry 2"},
+        {ENTRY("0000_one", "1") ", " ENTRY("", "2"), "entry 2"},
+        {ENTRY("0000_one", "1.5"), "entry 1"},
+        {ENTRY("0000_one", "-1"), "entry 1"},
+        {ENTRY("0000_one", "\"1\""), "entry 1"},
+        {"7", "entry 1"},
+        {"<<<<<<< HEAD", "not valid JSON"},
+        {"\"\\u0000\"", "not valid JSON"},
+    };
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        journal(f, refusals[i][0]);
+        scan_refused(f, NULL, refusals[i][1]);
+    }
+    static const char *const none[] = {"[]", "7", "{}", "{\"entries\": {}}", "{\"entries\": null}"};
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        put(f, "meta/_journal.json", none[i]);
+        scan_refused(f, NULL, i == 1 ? "not valid JSON" : "no list of");
+    }
+    put(f, "meta/_journal.json", "");
+    scan_refused(f, NULL, "not valid JSON");
+    clear(f);
+    put(f, "0000_one.sql", "select 1;");
+    scan_refused(f, "drizzle", "_journal.json");
+}
+
 static void
 makes_the_next_file(void **state)
 {
@@ -456,6 +588,8 @@ makes_the_next_file(void **state)
         {"tern", "001_a.sql", "select 1;", "002_Add_users.sql", NULL},
         {"flyway", "V1.9__a.sql", "", "V1.10__Add_users.sql", NULL},
         {"plain", "99999999999999_a.sql", "", "100000000000000_Add_users.sql", NULL},
+        {"prisma", "99990101000000_a/migration.sql", "", "99990101000001_Add_users/migration.sql",
+         NULL},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char **paths;
@@ -482,6 +616,11 @@ makes_the_first_file(void **state)
         clear(f);
         f->options.may_be_empty = true;
         scan_ok(f, *name);
+        if (strcmp(*name, "drizzle") == 0) {
+            refused(f, source_new(f->arena, &f->source, f->dir, "first", &paths, &f->err),
+                    "drizzle-kit");
+            continue;
+        }
         assert_true(source_new(f->arena, &f->source, f->dir, "first", &paths, &f->err));
         scan_ok(f, *name);
         assert_int_equal(f->source.migrations.n, 1);
@@ -606,6 +745,8 @@ main(void)
         TEST(tern_counts_without_gap),
         TEST(flyway_names),
         TEST(diesel_folders),
+        TEST(prisma_folders),
+        TEST(drizzle_journal),
         TEST(makes_the_next_file),
         TEST(makes_the_first_file),
         TEST(plain_new_is_a_time_and_keeps_pairs),

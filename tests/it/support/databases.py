@@ -17,6 +17,8 @@ VERSION_TABLES = (
     "__diesel_schema_migrations",
     "_sqlx_migrations",
     "schema_version",
+    "_prisma_migrations",
+    "__drizzle_migrations",
 )
 BOOKKEEPING = LOCKSTEP_TABLES + VERSION_TABLES
 _numbers = itertools.count(1)

@@ -2,6 +2,7 @@
 """The same migrations written as each format writes them, and what its own tool would record."""
 
 import hashlib
+import json
 import re
 import zlib
 
@@ -117,6 +118,38 @@ def tern(steps):
         files[
             f"{step.version.zfill(3)}_{step.name}.sql"
         ] = f"{step.up}\n---- create above / drop below ----\n\n{step.down}"
+    return files
+
+
+PROVIDERS = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
+
+
+def prisma(steps, engine):
+    files = {"migration_lock.toml": f'provider = "{PROVIDERS[engine]}"\n'}
+    for step in steps:
+        files[f"2024010{step.version}000000_{step.name}/migration.sql"] = step.up
+    return files
+
+
+def drizzle(steps, engine):
+    entries, files = [], {}
+    for i, step in enumerate(steps):
+        tag = f"{i:04}_{step.name}"
+        # As drizzle-kit writes them: between the statements of a file.
+        files[f"{tag}.sql"] = "--> statement-breakpoint\n".join(
+            part + ";" for part in step.up.split(";\n") if part.strip()
+        )
+        entries.append(
+            {
+                "idx": i,
+                "version": "7",
+                "when": 1700000000000 + int(step.version),
+                "tag": tag,
+                "breakpoints": True,
+            }
+        )
+    journal = {"version": "7", "dialect": PROVIDERS[engine], "entries": entries}
+    files["meta/_journal.json"] = json.dumps(journal, indent=2)
     return files
 
 

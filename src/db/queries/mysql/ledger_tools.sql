@@ -200,3 +200,71 @@ update :"table" set checksum = unhex(:'tool_checksum') where version = :number
 
 -- name: ledger_sqlx_forget
 delete from :"table" where version = :number and not success
+
+-- Prisma 7 and older: the shape and what its runner writes are those of prisma-engines
+-- (schema-engine/connectors/sql-schema-connector/src: flavour/mysql.rs, sql_migration_persistence.rs).
+-- A row without finished_at failed, or is under way; with rolled_back_at it does not count.
+-- Its times are in UTC, whatever the session's zone is.
+-- name: ledger_prisma_create
+create table if not exists :"table" (
+    id varchar(36) primary key not null,
+    checksum varchar(64) not null,
+    finished_at datetime(3),
+    migration_name varchar(255) not null,
+    logs text,
+    rolled_back_at datetime(3),
+    started_at datetime(3) not null default current_timestamp(3),
+    applied_steps_count integer unsigned not null default 0
+) default character set utf8mb4 collate utf8mb4_unicode_ci
+
+-- name: ledger_prisma_read
+select migration_name, null, null, case when finished_at is null then 'failed' else 'applied' end,
+    checksum, date_format(finished_at, '%Y-%m-%dT%H:%i:%sZ'),
+    timestampdiff(microsecond, started_at, finished_at) div 1000, id
+from :"table" where rolled_back_at is null
+order by finished_at is null, started_at, id
+
+-- name: ledger_prisma_origin
+concat('prisma:', coalesce((select id from :"table"
+    where migration_name = :'version' and rolled_back_at is null
+    order by finished_at is null desc, started_at desc, id desc limit 1), ''))
+
+-- name: ledger_prisma_applied
+update :"table" set finished_at = utc_timestamp(3), applied_steps_count = 1,
+    checksum = :'tool_checksum'
+where migration_name = :'version' and finished_at is null and rolled_back_at is null;
+insert into :"table" (id, checksum, finished_at, migration_name, started_at, applied_steps_count)
+select uuid(), :'tool_checksum', utc_timestamp(3), :'version', utc_timestamp(3), 1 from dual
+where not exists (select 1 from :"table"
+    where migration_name = :'version' and rolled_back_at is null)
+
+-- name: ledger_prisma_begun
+insert into :"table" (id, checksum, migration_name, started_at)
+select uuid(), :'tool_checksum', :'version', utc_timestamp(3) from dual
+where not exists (select 1 from :"table"
+    where migration_name = :'version' and finished_at is null and rolled_back_at is null)
+
+-- name: ledger_prisma_accept
+update :"table" set checksum = :'tool_checksum'
+where migration_name = :'version' and rolled_back_at is null
+
+-- name: ledger_prisma_forget
+update :"table" set rolled_back_at = utc_timestamp(3)
+where migration_name = :'version' and finished_at is null and rolled_back_at is null
+
+-- Drizzle 0: drizzle-orm's src/mysql-core/dialect.ts, `migrate`.
+-- name: ledger_drizzle_create
+create table if not exists :"table" (id serial primary key, hash text not null, created_at bigint)
+
+-- name: ledger_drizzle_read
+select created_at, null, null, 'applied', hash, null, null, id
+from :"table" where created_at is not null order by id
+
+-- name: ledger_drizzle_origin
+concat('drizzle:', coalesce((select max(id) from :"table" where created_at = :number), ''))
+
+-- name: ledger_drizzle_applied
+insert into :"table" (hash, created_at) values (:'tool_checksum', :number)
+
+-- name: ledger_drizzle_accept
+update :"table" set hash = :'tool_checksum' where created_at = :number

@@ -221,3 +221,78 @@ update :"table" set version = 0
 
 -- name: ledger_tern_previous
 update :"table" set version = :previous
+
+-- Prisma 7 and older: the shape and what its runner writes are those of prisma-engines
+-- (schema-engine/connectors/sql-schema-connector/src: flavour/postgres.rs, sql_migration_persistence.rs).
+-- A row without finished_at failed, or is under way; with rolled_back_at it does not count.
+-- name: ledger_prisma_create
+create table if not exists :"table" (
+    id varchar(36) primary key not null,
+    checksum varchar(64) not null,
+    finished_at timestamptz,
+    migration_name varchar(255) not null,
+    logs text,
+    rolled_back_at timestamptz,
+    started_at timestamptz not null default now(),
+    applied_steps_count integer not null default 0
+)
+
+-- name: ledger_prisma_read
+select migration_name, null, null, case when finished_at is null then 'failed' else 'applied' end,
+    checksum, pg_catalog.to_char(finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    (extract(epoch from finished_at - started_at) * 1000)::bigint, id
+from :"table" where rolled_back_at is null
+order by finished_at is null, started_at, id
+
+-- name: ledger_prisma_origin
+'prisma:' || coalesce((select id from :"table"
+    where migration_name = :'version' and rolled_back_at is null
+    order by finished_at is null desc, started_at desc, id desc limit 1), '')
+
+-- The id is a random UUID; gen_random_uuid() is younger than PostgreSQL 12.
+-- name: ledger_prisma_applied
+update :"table" set finished_at = pg_catalog.clock_timestamp(), applied_steps_count = 1,
+    checksum = :'tool_checksum'
+where migration_name = :'version' and finished_at is null and rolled_back_at is null;
+insert into :"table" (id, checksum, finished_at, migration_name, started_at, applied_steps_count)
+select overlay(overlay(pg_catalog.md5(pg_catalog.random()::text || pg_catalog.clock_timestamp()::text)
+        placing '4' from 13) placing '8' from 17)::uuid::text,
+    :'tool_checksum', pg_catalog.clock_timestamp(), :'version', pg_catalog.now(), 1
+where not exists (select 1 from :"table"
+    where migration_name = :'version' and rolled_back_at is null)
+
+-- name: ledger_prisma_begun
+insert into :"table" (id, checksum, migration_name, started_at)
+select overlay(overlay(pg_catalog.md5(pg_catalog.random()::text || pg_catalog.clock_timestamp()::text)
+        placing '4' from 13) placing '8' from 17)::uuid::text,
+    :'tool_checksum', :'version', pg_catalog.clock_timestamp()
+where not exists (select 1 from :"table"
+    where migration_name = :'version' and finished_at is null and rolled_back_at is null)
+
+-- name: ledger_prisma_accept
+update :"table" set checksum = :'tool_checksum'
+where migration_name = :'version' and rolled_back_at is null
+
+-- name: ledger_prisma_forget
+update :"table" set rolled_back_at = pg_catalog.now()
+where migration_name = :'version' and finished_at is null and rolled_back_at is null
+
+-- Drizzle 0: drizzle-orm's src/pg-core/dialect.ts, `migrate`.
+-- name: ledger_drizzle_schema
+create schema if not exists :"in_schema"
+
+-- name: ledger_drizzle_create
+create table if not exists :"table" (id serial primary key, hash text not null, created_at bigint)
+
+-- name: ledger_drizzle_read
+select created_at, null, null, 'applied', hash, null, null, id
+from :"table" where created_at is not null order by id
+
+-- name: ledger_drizzle_origin
+'drizzle:' || coalesce((select max(id)::text from :"table" where created_at = :number), '')
+
+-- name: ledger_drizzle_applied
+insert into :"table" (hash, created_at) values (:'tool_checksum', :number)
+
+-- name: ledger_drizzle_accept
+update :"table" set hash = :'tool_checksum' where created_at = :number

@@ -98,3 +98,10 @@ select pg_try_advisory_lock(:key)::int
 
 -- name: lock_foreign_free
 select pg_advisory_unlock(:key)
+
+-- A tool's session at work, of those that PGAPPNAME marked.
+-- name: lock_tool_session
+select pid from pg_stat_activity
+where datname = current_database() and application_name = 'lockstep:' || :'run_id'
+  and pid <> pg_backend_pid()
+order by (state = 'active') desc, pid limit 1

@@ -196,3 +196,81 @@ update :"table" set checksum = x:'tool_checksum' where version = :number
 
 -- name: ledger_sqlx_forget
 delete from :"table" where version = :number and not success
+
+-- Prisma 7 and older: the shape and what its runner writes are those of prisma-engines
+-- (schema-engine/connectors/sql-schema-connector/src: flavour/sqlite.rs, sql_migration_persistence.rs).
+-- A row without finished_at failed, or is under way; with rolled_back_at it does not count.
+-- Its engine writes times as milliseconds since 1970 (quaint, sqlite/native/conversion.rs); what
+-- goes through a driver of JavaScript is text.
+-- name: ledger_prisma_create
+create table if not exists :"table" (
+    id text primary key not null,
+    checksum text not null,
+    finished_at datetime,
+    migration_name text not null,
+    logs text,
+    rolled_back_at datetime,
+    started_at datetime not null default current_timestamp,
+    applied_steps_count integer unsigned not null default 0
+)
+
+-- name: ledger_prisma_read
+select migration_name, null, null, case when finished_at is null then 'failed' else 'applied' end,
+    checksum,
+    case typeof(finished_at) when 'text' then strftime('%Y-%m-%dT%H:%M:%SZ', finished_at)
+        else strftime('%Y-%m-%dT%H:%M:%SZ', finished_at / 1000.0, 'unixepoch') end,
+    case when typeof(finished_at) = 'integer' and typeof(started_at) = 'integer'
+        then finished_at - started_at end, id
+from :"table" where rolled_back_at is null
+order by finished_at is null, started_at, id
+
+-- name: ledger_prisma_origin
+'prisma:' || coalesce((select id from :"table"
+    where migration_name = :'version' and rolled_back_at is null
+    order by finished_at is null desc, started_at desc, id desc limit 1), '')
+
+-- name: ledger_prisma_applied
+update :"table" set finished_at = cast((julianday('now') - 2440587.5) * 86400000 as integer),
+    applied_steps_count = 1, checksum = :'tool_checksum'
+where migration_name = :'version' and finished_at is null and rolled_back_at is null;
+insert into :"table" (id, checksum, finished_at, migration_name, started_at, applied_steps_count)
+select lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2)
+        || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))),
+    :'tool_checksum', cast((julianday('now') - 2440587.5) * 86400000 as integer), :'version',
+    cast((julianday('now') - 2440587.5) * 86400000 as integer) - :elapsed, 1
+where not exists (select 1 from :"table"
+    where migration_name = :'version' and rolled_back_at is null)
+
+-- name: ledger_prisma_begun
+insert into :"table" (id, checksum, migration_name, started_at)
+select lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2)
+        || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))),
+    :'tool_checksum', :'version', cast((julianday('now') - 2440587.5) * 86400000 as integer)
+where not exists (select 1 from :"table"
+    where migration_name = :'version' and finished_at is null and rolled_back_at is null)
+
+-- name: ledger_prisma_accept
+update :"table" set checksum = :'tool_checksum'
+where migration_name = :'version' and rolled_back_at is null
+
+-- name: ledger_prisma_forget
+update :"table" set rolled_back_at = cast((julianday('now') - 2440587.5) * 86400000 as integer)
+where migration_name = :'version' and finished_at is null and rolled_back_at is null
+
+-- Drizzle 0: drizzle-orm's src/sqlite-core/dialect.ts, `migrate`: SERIAL means nothing to SQLite,
+-- so that every id is NULL.
+-- name: ledger_drizzle_create
+create table if not exists :"table" (id serial primary key, hash text not null, created_at numeric)
+
+-- name: ledger_drizzle_read
+select cast(created_at as integer), null, null, 'applied', hash, null, null, rowid
+from :"table" where created_at is not null order by rowid
+
+-- name: ledger_drizzle_origin
+'drizzle:' || coalesce((select max(rowid) from :"table" where created_at = :number), '')
+
+-- name: ledger_drizzle_applied
+insert into :"table" (hash, created_at) values (:'tool_checksum', :number)
+
+-- name: ledger_drizzle_accept
+update :"table" set hash = :'tool_checksum' where created_at = :number

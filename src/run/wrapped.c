@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a tool's files and table say, as a plan. */
+
+#include "run/wrapped.h"
+
+#include <string.h>
+
+#include "run/gate.h"
+#include "core/banned.h"
+
+static Migration *
+migration_of(Arena *arena, const ToolMigration *from)
+{
+    Migration *m = arena_make(arena, Migration);
+    *m = (Migration){.version = from->version ? from->version : from->id,
+                     .id = from->id,
+                     .name = from->name,
+                     .path = from->file};
+    return m;
+}
+
+static LedgerRow *
+row_of(Arena *arena, const ToolRow *from)
+{
+    LedgerRow *row = arena_make(arena, LedgerRow);
+    *row = (LedgerRow){.version = from->id,
+                       .id = from->id,
+                       .name = from->name ? from->name : str_dup(arena, STR("")),
+                       .state = ROW_APPLIED,
+                       .applied_at = from->applied_at,
+                       .duration_ms = -1,
+                       .foreign_row = true};
+    return row;
+}
+
+static bool
+blocks(const ToolState *state)
+{
+    for (size_t i = 0; i < state->troubles.n; i++) {
+        if (state->troubles.p[i].blocks)
+            return true;
+    }
+    return false;
+}
+
+static PlanState
+state_of(const Survey *s)
+{
+    const Plan *plan = &s->plan;
+    if (blocks(&s->tool))
+        return PLAN_FAILED;
+    if (s->unknown || plan->pending.n > 0)
+        return plan->applied.n + plan->ahead.n > 0 ? PLAN_PENDING : PLAN_EMPTY;
+    if (plan->ahead.n > 0)
+        return PLAN_AHEAD;
+    return plan->applied.n > 0 || s->tool_files.items.n > 0 ? PLAN_CURRENT : PLAN_NONE;
+}
+
+static void
+fill_plan(Arena *arena, Survey *s)
+{
+    const ToolState *tool = &s->tool;
+    Plan plan = {.format = s->source.format};
+    for (size_t i = 0; i < tool->applied.n; i++)
+        *vec_push(arena, &plan.applied) = (PlanItem){.row = row_of(arena, &tool->applied.p[i])};
+    for (size_t i = 0; i < tool->missing.n; i++)
+        *vec_push(arena, &plan.missing) = (PlanItem){.row = row_of(arena, &tool->missing.p[i])};
+    for (size_t i = 0; i < tool->ahead.n; i++)
+        *vec_push(arena, &plan.ahead) = (PlanItem){.row = row_of(arena, &tool->ahead.p[i])};
+    for (size_t i = 0; i < tool->pending.n && tool->known; i++)
+        *vec_push(arena, &plan.pending) = (PlanItem){.m = migration_of(arena, tool->pending.p[i])};
+    s->plan = plan;
+    s->plan.state = state_of(s);
+}
+
+bool
+wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Survey *s, Error *err)
+{
+    /* lockstep's own tables are looked at as those of a plain directory. */
+    LedgerSpec spec = {.format = FORMAT_PLAIN,
+                       .schema = schema,
+                       .database = s->facts.database,
+                       .own_allowed = s->facts.can_create};
+    if (options->looked)
+        s->source = *options->looked;
+    if (!ledger_open(arena, db, &spec, &s->ledger, err))
+        return error_wrap(err, "looking for lockstep's tables");
+    if (s->ledger.runs_exists)
+        s->ledger.spec.own_allowed = true;
+    if (!tool_files(arena, options->project, &s->tool_files, err))
+        return false;
+    if (!tool_state(arena, db, options->project, &s->tool_files, STR_ABSENT, &s->tool, err))
+        return error_wrap(err, "reading the version table of %s", options->project->tool->title);
+    s->unknown = !s->tool.known;
+    /* What the last success recorded still holds: then a tool that tells nothing is current, and
+     * what somebody's own command leaves out on purpose is not pending. */
+    bool doubtful = s->unknown || (!options->project->prefix && s->tool.pending.n > 0);
+    if (doubtful && s->source.stat_digest && s->ledger.runs_exists) {
+        bool closed = false;
+        if (!gate_is_closed(arena, db, options, &s->source, &closed, err))
+            return false;
+        s->unknown = s->unknown && !closed;
+        if (closed)
+            s->tool.pending.n = 0;
+    }
+    fill_plan(arena, s);
+    return true;
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+exports.up = async (knex) => {
+  await knex.schema.alterTable('users', (t) => t.string('email', 200));
+};
+
+exports.down = async () => {};

@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: Apache-2.0
+CREATE TABLE users (id integer PRIMARY KEY, name varchar(100) NOT NULL);

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: Apache-2.0
+INSERT INTO hits (n) VALUES (1);
+SELECT pg_sleep(1);

@@ -1,0 +1,2 @@
+INSERT INTO hits (n) VALUES (1);
+SELECT pg_sleep(1);

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+
+Sequel.migration do
+  up do
+    run "ALTER TABLE users ADD COLUMN email varchar(200)"
+  end
+end

@@ -1,0 +1,5 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Deploy users
+BEGIN;
+CREATE TABLE users (id integer PRIMARY KEY, name varchar(100) NOT NULL);
+COMMIT;

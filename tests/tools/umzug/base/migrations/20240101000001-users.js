@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+module.exports = {
+  async up({ context }) {
+    await context.sequelize.query("CREATE TABLE users (id integer PRIMARY KEY, name varchar(100) NOT NULL)");
+  },
+  async down() {},
+};

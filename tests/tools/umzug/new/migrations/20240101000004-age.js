@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+module.exports = {
+  async up({ context }) {
+    await context.sequelize.query("ALTER TABLE users ADD COLUMN age integer");
+  },
+  async down() {},
+};
