@@ -104,7 +104,7 @@ typedef struct OwnParts {
     Str host, port, database, user, password, params;
 } OwnParts;
 /* Nothing happens where the parts make no URL. */
-void own_set_parts(Arena *arena, Project *project, const OwnParts *parts, const char *from);
+void own_set_parts(Arena *arena, Project *project, const OwnParts *own, const char *from);
 void own_set_url(Arena *arena, Project *project, Str url, const char *from);
 /* own_json.c: the same out of JSON files; what does not parse tells nothing. */
 bool own_json_database(Arena *arena, Project *project, Error *err) MUST_CHECK;

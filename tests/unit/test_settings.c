@@ -345,16 +345,35 @@ test_unknown_variables(void **state)
 {
     (void)state;
     load(ENV("LOCKSTEP_LOKC_WAIT=secret1", "LOCKSTEP_SAFETY=warn", "LOCKSTEP_COMMAND=x",
-             "LOCKSTEP_PREFLIGHT=1", "LOCKSTEP_FAULT=a:1:kill",
+             "LOCKSTEP_PREFLIGHT=1", "LOCKSTEP_TARGET=x", "LOCKSTEP_FAULT=a:1:kill",
              "LOCKSTEP_NOTIFY_FILE=", "LOCKSTEP_DATABASE_URL_FILE=", "LOCKSTEP_WAIT=1s",
              "LOCKSTEPPER=1", "LOCKSTEP_NOSIGN"));
     assert_string_equal(
         s.warnings[0], "unknown variable 'LOCKSTEP_LOKC_WAIT': did you mean 'LOCKSTEP_LOCK_WAIT'?");
     assert_string_equal(s.warnings[1], "unknown variable 'LOCKSTEP_SAFETY'");
-    assert_string_equal(s.warnings[2], "unknown variable 'LOCKSTEP_COMMAND'");
-    assert_string_equal(s.warnings[3], "unknown variable 'LOCKSTEP_PREFLIGHT'");
-    assert_string_equal(s.warnings[4], "unknown variable 'LOCKSTEP_NOSIGN'");
-    assert_null(s.warnings[5]);
+    assert_string_equal(s.warnings[2], "unknown variable 'LOCKSTEP_TARGET'");
+    assert_string_equal(s.warnings[3], "unknown variable 'LOCKSTEP_NOSIGN'");
+    assert_null(s.warnings[4]);
+}
+
+/* Words as in a shell, and no shell: what only one understands is refused, not passed on. */
+static void
+test_command(void **state)
+{
+    (void)state;
+    flags = (FlagValues){0};
+    load(ENV("LOCKSTEP_COMMAND=python 'my app/manage.py'  migrate --name=\"a b\" c\\ d"));
+    char **words = setting_list(&s, SET_COMMAND);
+    const char *const wanted[] = {"python", "my app/manage.py", "migrate", "--name=a b", "c d"};
+    for (size_t i = 0; i < COUNT_OF(wanted); i++)
+        assert_string_equal(words[i], wanted[i]);
+    assert_null(words[COUNT_OF(wanted)]);
+    refused(ENV("LOCKSTEP_COMMAND=a && b"),
+            "'LOCKSTEP_COMMAND' holds '&&', and no shell is started", "sh -c");
+    refused(ENV("LOCKSTEP_COMMAND=a 'b"), "'LOCKSTEP_COMMAND' has a quote without an end", NULL);
+    refused(ENV("LOCKSTEP_COMMAND=  "), "'LOCKSTEP_COMMAND' has no word", NULL);
+    load(ENV("LOCKSTEP_COMMAND=sh -c 'a && b'"));
+    assert_string_equal(setting_list(&s, SET_COMMAND)[2], "a && b");
 }
 
 static void
@@ -581,6 +600,7 @@ main(void)
         TEST(test_color),
         TEST(test_bad_values),
         TEST(test_unknown_variables),
+        TEST(test_command),
         TEST(test_file_is_named),
         TEST(test_secrets),
         TEST(test_file_forms),
