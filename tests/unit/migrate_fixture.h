@@ -2,19 +2,7 @@
 #pragma once
 /* A directory of migrations that lives as long as one test. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "core/arena.h"
+#include "folder_fixture.h"
 #include "migrate/source.h"
 
 typedef struct Fixture {
@@ -39,23 +27,6 @@ fixture_setup(void **state)
     return 0;
 }
 
-static inline void
-remove_tree(Arena *arena, const char *path)
-{
-    FsList list = {0};
-    Error err = ERROR_INIT;
-    if (!fs_list(arena, path, &list, &err))
-        return;
-    for (size_t i = 0; i < list.n; i++) {
-        const char *child = fs_join(arena, path, list.p[i].name);
-        if (list.p[i].kind == FS_DIR)
-            remove_tree(arena, child);
-        else
-            (void)unlink(child);
-    }
-    (void)rmdir(path);
-}
-
 static inline int
 fixture_teardown(void **state)
 {
@@ -68,17 +39,7 @@ fixture_teardown(void **state)
 static inline void
 put_bytes(Fixture *f, const char *name, const void *bytes, size_t n)
 {
-    char *path = fs_join(f->arena, f->dir, name);
-    for (char *slash = strchr(path + strlen(f->dir) + 1, '/'); slash;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(path, 0755);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, n, file), n);
-    assert_int_equal(fclose(file), 0);
+    write_below(f->arena, f->dir, name, bytes, n);
 }
 
 static inline void
