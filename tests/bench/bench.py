@@ -511,11 +511,14 @@ def main():
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="lockstep-bench-") as folder:
         os.chmod(folder, 0o755)
+        # A copy, as an image holds it: the page cache of a file that was just linked has pages of a
+        # megabyte, and who touches a byte of one has it all on its account.
+        lockstep = pathlib.Path(shutil.copy(lockstep, folder))
         bench = Bench(lockstep, pathlib.Path(folder), arguments.quick)
         bench.run()
-    if not arguments.quick:
-        (ROOT / "docs/benchmarks.md").write_text(page(bench, load), encoding="utf-8")
-        print("docs/benchmarks.md is written")
+        if not arguments.quick:
+            (ROOT / "docs/benchmarks.md").write_text(page(bench, load), encoding="utf-8")
+            print("docs/benchmarks.md is written")
     return 0 if all(met for *_, met in bench.targets) else 1
 
 
