@@ -341,24 +341,36 @@ is_head_setting(const Script *script, size_t from, size_t i)
     return true;
 }
 
-static bool
-compose_begin(const Apply *a, Composer *c)
+/* One piece a statement, so that the count of finished ones finds the failing one. */
+static void
+compose_list(Composer *c, Str list)
 {
-    Db *db = a->spec->db;
-    DbArg args[] = {ARG_INT("lock_timeout", a->spec->lock_timeout_ms),
-                    ARG_INT("statement_timeout", a->spec->statement_timeout_ms),
-                    {DB_ARG_END, NULL, {0}, {0}, 0}};
-    Str begin = db_render(db, c->arena, Q_APPLY_BEGIN, args);
-    /* One piece a statement, so that the count of finished ones finds the failing one. */
-    for (size_t at = 0; at < begin.n;) {
-        Str rest = str_sub(begin, at, begin.n);
+    for (size_t at = 0; at < list.n;) {
+        Str rest = str_sub(list, at, list.n);
         size_t end = str_find(rest, ';');
         Str one = str_trim(str_sub(rest, 0, end));
         if (one.n)
             compose(c, one, APPLY_OURS);
         at += end + 1;
     }
-    return true;
+}
+
+static void
+compose_begin(const Apply *a, Composer *c)
+{
+    compose_list(c,
+                 db_render(a->spec->db, c->arena, Q_APPLY_BEGIN,
+                           DB_ARGS(ARG_INT("lock_timeout", a->spec->lock_timeout_ms),
+                                   ARG_INT("statement_timeout", a->spec->statement_timeout_ms))));
+}
+
+/* Whatever the migration made of its session: our record is written as we connected. */
+static void
+compose_restore(const Apply *a, Composer *c)
+{
+    if (db_has_query(a->spec->db, Q_APPLY_RESTORE))
+        compose_list(c, db_render(a->spec->db, c->arena, Q_APPLY_RESTORE,
+                                  DB_ARGS(ARG_INT("lock_timeout", a->spec->lock_timeout_ms))));
 }
 
 static bool
@@ -391,8 +403,8 @@ apply_whole_script(Apply *a, const Migration *m, const Script *script, Error *er
                           DB_ARGS(ARG_RAW("lock_timeout",
                                           str_of(ms_text(a->arena, a->spec->lock_timeout_ms)))));
     }
-    if (restore && db_has_query(db, Q_APPLY_RESTORE))
-        compose_query(&c, db, Q_APPLY_RESTORE, NULL);
+    if (restore)
+        compose_restore(a, &c);
     FAULT_POINT("migration.before-script");
     /* One round trip for all where there is a server, which can count the time itself. */
     bool server = db_has_query(db, Q_LEDGER_SINCE_BEGIN);

@@ -284,6 +284,18 @@ def test_bookkeeping_survives_what_a_migration_did(postgres, lockstep, body):
     assert postgres.outcomes() == ["succeeded"]
 
 
+def test_bookkeeping_takes_its_time(postgres_app):
+    """A time-out that a migration sets for its session is not one for the record of it."""
+    app = postgres_app
+    slow = """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON lockstep_migrations
+        FOR EACH ROW EXECUTE FUNCTION slow();"""
+    app.migrations({"001_slow.sql": slow, "002_hasty.sql": "SET statement_timeout = 10;"})
+    app.run("migrate")
+    assert app.status()["state"] == "current"
+
+
 @pytest.mark.parametrize(
     "body, tables",
     [

@@ -93,8 +93,11 @@ set local lock_timeout = 0
 -- name: apply_loud
 set local lock_timeout = :lock_timeout
 
--- A migration may have changed the role; the record is written with the one that connected.
+-- A migration may have changed the role and the time-outs; the record is written with the role that
+-- connected, and takes the time that it takes.
 -- name: apply_restore
+set local statement_timeout = 0;
+set local lock_timeout = :lock_timeout;
 reset session authorization
 
 -- name: apply_commit
