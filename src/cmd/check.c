@@ -276,17 +276,8 @@ static bool
 run_framework(Check *c, const char *words, Said *said, int *ret_status, Error *err)
 {
     const Project *p = c->options.project;
-    Words argv = {0};
-    for (char **word = p->prefix; *word; word++)
-        *vec_push(c->cli->arena, &argv) = *word;
-    char **more;
-    if (!str_split_words(c->cli->arena, str_of(words), &more))
-        more = NULL;
-    for (; more && *more; more++)
-        *vec_push(c->cli->arena, &argv) = *more;
-    *vec_push(c->cli->arena, &argv) = NULL;
     ToolEnvironment how = {.url = c->options.tool_url, .parsed = c->options.url};
-    ChildSpec spec = {.argv = argv.p,
+    ChildSpec spec = {.argv = tool_command(c->cli->arena, p, words),
                       .envp = tool_environment(c->cli->arena, p, &how),
                       .stdout_fd = -1,
                       .line = on_framework_line,

@@ -95,9 +95,9 @@ choose_by_project(Cli *cli, const Project *project, DbUrl *ret, char **ret_from,
         from = str_printf(cli->arena, "%s itself", project->tool->title);
     }
     if (!url) {
-        error_set(err, ERROR_USAGE, "%s was found (%s), and nothing says which database it is for",
+        error_set(err, ERROR_USAGE, "nothing says which database %s (%s) is for",
                   project->tool->title,
-                  project->evidence.n ? project->evidence.p[0] : project->dir);
+                  project->evidence.n ? project->evidence.p[0] : project->apply[0]);
         return error_hint(err, "Set DATABASE_URL, or LOCKSTEP_DATABASE_URL for migrating only.");
     }
     *ret_from = from;

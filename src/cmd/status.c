@@ -69,17 +69,6 @@ json_items(Arena *arena, const PlanItem *items, size_t count, JsonItem *make)
     return list;
 }
 
-/* The first trouble that keeps a tool from migrating. */
-static const ToolTrouble *
-first_trouble(const Look *look)
-{
-    const ToolState *tool = look->survey ? &look->survey->tool : NULL;
-    for (size_t i = 0; tool && i < tool->troubles.n; i++)
-        if (tool->troubles.p[i].blocks)
-            return &tool->troubles.p[i];
-    return NULL;
-}
-
 static json_t *
 json_trouble(Arena *arena, const ToolTrouble *trouble)
 {
@@ -93,7 +82,7 @@ json_trouble(Arena *arena, const ToolTrouble *trouble)
 static json_t *
 json_failed(Arena *arena, const Look *look, const Plan *plan)
 {
-    const ToolTrouble *trouble = first_trouble(look);
+    const ToolTrouble *trouble = look->survey ? tool_blocked(&look->survey->tool) : NULL;
     if (trouble)
         return json_trouble(arena, trouble);
     if (plan->failed == NULL)

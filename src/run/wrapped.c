@@ -33,21 +33,11 @@ row_of(Arena *arena, const ToolRow *from)
     return row;
 }
 
-static bool
-blocks(const ToolState *state)
-{
-    for (size_t i = 0; i < state->troubles.n; i++) {
-        if (state->troubles.p[i].blocks)
-            return true;
-    }
-    return false;
-}
-
 static PlanState
 state_of(const Survey *s)
 {
     const Plan *plan = &s->plan;
-    if (blocks(&s->tool))
+    if (tool_blocked(&s->tool))
         return PLAN_FAILED;
     if (s->unknown || plan->pending.n > 0)
         return plan->applied.n + plan->ahead.n > 0 ? PLAN_PENDING : PLAN_EMPTY;

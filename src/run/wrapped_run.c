@@ -96,29 +96,13 @@ on_line(void *ctx, int stream, Str raw)
 /* ---- one start of it ---- */
 
 static char **
-words_of(Arena *arena, char *const *prefix, const char *more)
-{
-    Words words = {0};
-    for (; prefix && *prefix; prefix++)
-        *vec_push(arena, &words) = *prefix;
-    for (Str rest = str_of(more); rest.n;) {
-        size_t blank = str_find(rest, ' ');
-        if (blank)
-            *vec_push(arena, &words) = str_dup(arena, str_sub(rest, 0, blank));
-        rest = str_sub(rest, blank < rest.n ? blank + 1 : rest.n, rest.n);
-    }
-    *vec_push(arena, &words) = NULL;
-    return words.p;
-}
-
-static char **
 command_of(const Lead *l, Error *err)
 {
     const Project *p = l->options->project;
     if (!l->options->rollback)
         return p->apply;
     if (p->tool->undo && p->prefix && !l->options->to)
-        return words_of(l->arena, p->prefix, p->tool->undo);
+        return tool_command(l->arena, p, p->tool->undo);
     error_set(err, ERROR_USAGE, "%s",
               l->options->to ? str_printf(l->arena,
                                           "%s is rolled back step by step: --to is for "
@@ -195,16 +179,6 @@ tell_changes(Lead *l, const ToolState *before, const ToolState *after)
     }
 }
 
-static const ToolTrouble *
-first_block(const ToolState *state)
-{
-    for (size_t i = 0; i < state->troubles.n; i++) {
-        if (state->troubles.p[i].blocks)
-            return &state->troubles.p[i];
-    }
-    return NULL;
-}
-
 static bool
 refuse_trouble(const ToolTrouble *trouble, Error *err)
 {
@@ -217,7 +191,7 @@ tool_failed(const Lead *l, const Output *output, int status, Error *err)
 {
     const Tool *tool = l->options->project->tool;
     const char *telling = output->first_error[0] ? output->first_error : output->last;
-    const ToolTrouble *trouble = first_block(&l->survey->tool);
+    const ToolTrouble *trouble = tool_blocked(&l->survey->tool);
     SCRATCH_ARENA(scratch);
     Str shown = secret_redact(scratch, str_of(telling));
     error_set(err, ERROR_FAILED, "%s failed with exit code %d%s" STR_FMT, tool->title, status,
@@ -242,7 +216,7 @@ believe(const Lead *l, Error *err)
 {
     const Survey *s = l->survey;
     const Tool *tool = l->options->project->tool;
-    const ToolTrouble *trouble = first_block(&s->tool);
+    const ToolTrouble *trouble = tool_blocked(&s->tool);
     if (trouble)
         return refuse_trouble(trouble, err);
     bool left = !s->unknown && s->plan.pending.n > 0 && l->options->project->prefix;
@@ -370,7 +344,7 @@ backup(Lead *l, Error *err)
 static bool
 clear_stuck_lock(Lead *l, Error *err)
 {
-    const ToolTrouble *trouble = first_block(&l->survey->tool);
+    const ToolTrouble *trouble = tool_blocked(&l->survey->tool);
     if (!l->after_lost || !trouble || !trouble->sql || trouble->id)
         return true;
     log_warn("tool.lock-cleared", "%s; the run that held it was lost, so it is cleared",
@@ -406,7 +380,7 @@ wrapped_lead(Lead *l, RunReport *ret, Error *err)
     char **argv = command_of(l, err);
     if (!argv || !clear_stuck_lock(l, err))
         return false;
-    const ToolTrouble *trouble = first_block(&s->tool);
+    const ToolTrouble *trouble = tool_blocked(&s->tool);
     if (trouble)
         return refuse_trouble(trouble, err);
     tell_troubles(&s->tool);

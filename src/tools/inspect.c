@@ -282,3 +282,15 @@ project_find_dir(Arena *arena, Project *project, const char *const *names)
     }
     return false;
 }
+
+char **
+tool_command(Arena *arena, const Project *project, const char *words)
+{
+    Words argv = {0};
+    if (!project->prefix)
+        return NULL;
+    for (char **word = project->prefix; *word; word++)
+        words_add(arena, &argv, str_of(*word));
+    words_add_split(arena, &argv, words);
+    return words_end(arena, &argv);
+}

@@ -201,6 +201,9 @@ bool tool_state(Arena *arena,
                 ToolState *ret,
                 Error *err) MUST_CHECK;
 
+/* The first trouble that keeps the tool from migrating; NULL = none. */
+const ToolTrouble *tool_blocked(const ToolState *state);
+
 /* SQL expression: digest of the version table, for the fast path; a table that is not there makes
  * the query fail, which is doubt. */
 Str tool_digest_sql(Arena *arena, Db *db, const Project *project, Str schema);
@@ -218,6 +221,10 @@ typedef struct ToolEnvironment {
     bool check_client; /* the server looks whether its client still lives (PostgreSQL 14) */
 } ToolEnvironment;
 char **tool_environment(Arena *arena, const Project *project, const ToolEnvironment *how);
+
+/* A command line of the tool other than `apply`: its prefix and these words, split at blanks. NULL
+ * where somebody's own script stands in its place. */
+char **tool_command(Arena *arena, const Project *project, const char *words);
 
 /* The slow way, last: a command line that makes the framework print one line, "lockstep-database="
  * and a URL, on stdout. NULL = this framework cannot be asked. */

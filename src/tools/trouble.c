@@ -287,3 +287,13 @@ index_trouble(Arena *arena, Db *db, Str schema, ToolState *state, Error *err)
     }
     return true;
 }
+
+const ToolTrouble *
+tool_blocked(const ToolState *state)
+{
+    for (size_t i = 0; i < state->troubles.n; i++) {
+        if (state->troubles.p[i].blocks)
+            return &state->troubles.p[i];
+    }
+    return NULL;
+}
