@@ -6,6 +6,7 @@
 
 #include "cmd/check.h"
 #include "cmd/output.h"
+#include "core/secret.h"
 #include "proc/proc.h"
 
 #include <fnmatch.h>
@@ -27,6 +28,8 @@ static void
 add(Check *c, const char *rule, Severity severity, const char *file, char *message, char *safer)
 {
     Arena *arena = c->cli->arena;
+    /* What a framework or a server says may quote a password. */
+    message = str_dup(arena, secret_redact(arena, str_of(message)));
     *vec_push(arena, c->findings) = (Finding){.rule = rule,
                                               .severity = severity,
                                               .file = file ? str_dup(arena, str_of(file)) : NULL,
@@ -252,8 +255,8 @@ on_framework_line(void *ctx, int stream, Str line)
         str_find_str(text, STR("invalid choice")) < text.n)
         said->unknown = true;
     size_t n = text.n < sizeof said->first - 1 ? text.n : sizeof said->first - 1;
-    bool telling = str_find_str(text, STR("rror")) < text.n || !said->first[0];
-    if (n && telling && (!said->first[0] || !strstr(said->first, "rror"))) {
+    bool telling = str_find_str(text, STR("rror:")) < text.n || !said->first[0];
+    if (n && telling && (!said->first[0] || !strstr(said->first, "rror:"))) {
         memcpy(said->first, text.p, n);
         said->first[n] = 0;
     }

@@ -122,3 +122,14 @@ def test_django(lockstep, postgres):
     found = findings(runner, "--fail-level", "WARNING", expect=6)
     assert "error" in [one["severity"] for one in found if one["rule"] == "framework"]
     project.close()
+
+
+def test_no_secret(lockstep, postgres):
+    """What the framework prints on its way down may hold the URL."""
+    project = tools.Project(tools.case("django"), lockstep, postgres)
+    settings = project.runner.dir / "site_/settings.py"
+    settings.write_text(settings.read_text() + "raise RuntimeError(os.environ['DATABASE_URL'])\n")
+    found = findings(project.runner, expect=6)
+    told = [one["message"] for one in found if one["rule"] == "framework"]
+    assert told and "***" in told[0] and "RuntimeError" in told[0], found
+    project.close()
