@@ -99,7 +99,7 @@ const Command commands[] = {
         .examples = "lockstep run -- node server.js\n"
                     "lockstep run --wait 2m --health 8080 -- gunicorn app:app\n"
                     "ENTRYPOINT [\"/usr/local/bin/lockstep\", \"run\", \"--\"]   in a Dockerfile",
-        .settings = "*",
+        .settings = "database,migrations,run,waiting,safety,output",
         .takes_program = true,
         .loads_settings = true,
         .run = cmd_run,

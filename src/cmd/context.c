@@ -291,7 +291,8 @@ cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
 static const char *
 find_revision(char *const *environ_)
 {
-    static const char *const names[] = {"GIT_REV",
+    static const char *const names[] = {"LOCKSTEP_REVISION",
+                                        "GIT_REV",
                                         "SOURCE_VERSION",
                                         "HEROKU_SLUG_COMMIT",
                                         "HEROKU_BUILD_COMMIT",
@@ -366,9 +367,9 @@ fill_options(Cli *cli, RunOptions *o)
     o->policy.ahead_refuse = is_text(s, SET_AHEAD, "refuse");
     o->environment = setting_text(s, SET_ENVIRONMENT);
     o->revision = find_revision(cli->environ_);
-    o->expect_engine = s->expect_engine;
-    o->expect_version = s->expect_version;
-    o->expect_origin = s->expect_origin;
+    o->expect_engine = setting_text(s, SET_EXPECT_ENGINE);
+    o->expect_version = setting_text(s, SET_EXPECT_VERSION);
+    o->expect_origin = s->values[o->expect_engine ? SET_EXPECT_ENGINE : SET_EXPECT_VERSION].origin;
     o->started_ms = cli->started_ms;
 }
 

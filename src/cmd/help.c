@@ -27,6 +27,7 @@ const char help_strength[] =
 const FilePart file_parts[] = {
     {"expect", "engine, version",
      "what the server must be; another one is refused before anything is applied"},
+    {"deploy", "target, app, image, build, health ...", "what `lockstep deploy` is about"},
     {"environments", "by name, the same keys again",
      "keys that are stronger than those outside, in the part that --environment names"},
     {0},

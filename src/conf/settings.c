@@ -18,9 +18,8 @@ static const SettingRow rows[] = {
 #undef SETTING
 };
 
-/* File keys beside the table (contract 2). */
-static const char *const extra_keys[] = {"expect.engine", "expect.version", "environments",
-                                         "expect"};
+/* File keys beside the table: they hold others. */
+static const char *const extra_keys[] = {"environments", "expect", "deploy"};
 
 const SettingRow *
 setting_row(SettingId id)
@@ -220,28 +219,11 @@ unknown_key(Arena *arena, const char *path, const FileKey *key, Error *err)
 }
 
 static bool
-take_expectation(Arena *arena, Settings *s, const FileKey *key, Error *err)
-{
-    char **to = strcmp(key->name, "expect.engine") == 0    ? &s->expect_engine
-                : strcmp(key->name, "expect.version") == 0 ? &s->expect_version
-                                                           : NULL;
-    if (!to)
-        return unknown_key(arena, s->config_path, key, err);
-    if (!key->text || !*key->text) {
-        error_set(err, ERROR_USAGE, "'%s' takes one value", key->name);
-        return error_at(err, s->config_path, key->value_line, key->value_column);
-    }
-    *to = key->text;
-    s->expect_origin = str_printf(arena, "%s:%zu:%zu", s->config_path, key->line, key->column);
-    return true;
-}
-
-static bool
 take_file_key(Arena *arena, Settings *s, const FileKey *key, Error *err)
 {
     const SettingRow *row = row_by_key(key->name);
     if (!row)
-        return take_expectation(arena, s, key, err);
+        return unknown_key(arena, s->config_path, key, err);
     Given given = {FROM_FILE, key->name, NULL, key->text, key->list};
     given.origin = str_printf(arena, "%s:%zu:%zu", s->config_path, key->line, key->column);
     /* A list setting written as one plain value is a list of one. */
@@ -262,9 +244,7 @@ take_file(Arena *arena, Settings *s, Error *err)
     if (!config_file_read(arena, s->config_path, environment, &keys, &others, err))
         return false;
     for (size_t i = 0; i < others.n; i++) {
-        const char *name = others.p[i].name;
-        if (!row_by_key(name) && strcmp(name, "expect.engine") != 0 &&
-            strcmp(name, "expect.version") != 0)
+        if (!row_by_key(others.p[i].name))
             return unknown_key(arena, s->config_path, &others.p[i], err);
     }
     for (int environments = 0; environments < 2; environments++) {
@@ -384,8 +364,8 @@ static bool
 is_our_variable(Str name)
 {
     /* The secret ones may stand in a file; the fault points of test builds are no setting. */
-    static const char *const others[] = {"LOCKSTEP_FAULT", "LOCKSTEP_DATABASE_URL_FILE",
-                                         "LOCKSTEP_NOTIFY_FILE"};
+    static const char *const others[] = {"LOCKSTEP_FAULT", "LOCKSTEP_REVISION",
+                                         "LOCKSTEP_DATABASE_URL_FILE", "LOCKSTEP_NOTIFY_FILE"};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (str_eq(name, str_of(rows[i].variable)))
             return true;

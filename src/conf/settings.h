@@ -52,8 +52,6 @@ typedef struct Settings {
     SettingValue values[SET_COUNT];
     char *config_path; /* the file read, NULL = none */
     char **warnings;   /* NULL-terminated: unknown LOCKSTEP_* variables with the nearest name */
-    /* File keys with rows of their own (contract 2). */
-    char *expect_engine, *expect_version, *expect_origin; /* expect: {engine:, version:} */
 } Settings;
 
 typedef struct SettingRow {

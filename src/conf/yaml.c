@@ -139,7 +139,17 @@ read_key(const Reader *r,
     return true;
 }
 
-/* Settings, and `expect:` with its keys below it. */
+/* Keys that hold settings of their own. */
+static const struct {
+    const char *name, *prefix, *what, *hint;
+} sections[] = {
+    {"expect", "expect.", "the keys engine and version",
+     "For example `expect: {engine: postgresql, version: \"15\"}`."},
+    {"deploy", "deploy.", "the keys of a deploy",
+     "For example `deploy: {target: docker, app: web, image: shop/web}`."},
+};
+
+/* Settings, and the sections with their keys below them. */
 static bool
 read_map(const Reader *r,
          const char *prefix,
@@ -153,17 +163,19 @@ read_map(const Reader *r,
     for (; pair < node->data.mapping.pairs.top; pair++) {
         const yaml_node_t *name = node_at(r, pair->key), *value = node_at(r, pair->value);
         const char *word = (const char *)name->data.scalar.value;
+        size_t s = 0;
         bool ok;
         if (!*prefix && strcmp(word, "environments") == 0 && !from_environment)
             continue;
-        if (*prefix || strcmp(word, "expect") != 0)
+        while (s < COUNT_OF(sections) && (*prefix || strcmp(word, sections[s].name) != 0))
+            s++;
+        if (s == COUNT_OF(sections))
             ok = read_key(r, prefix, name, value, from_environment, ret);
         else if (value->type == YAML_MAPPING_NODE)
-            ok = read_map(r, "expect.", value, from_environment, ret);
+            ok = read_map(r, sections[s].prefix, value, from_environment, ret);
         else
-            ok = wrong(r, value->start_mark,
-                       "For example `expect: {engine: postgresql, version: \"15\"}`.",
-                       "'%s' holds the keys engine and version", word);
+            ok = wrong(r, value->start_mark, sections[s].hint, "'%s' holds %s", word,
+                       sections[s].what);
         if (!ok)
             return false;
     }

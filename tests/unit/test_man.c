@@ -234,7 +234,7 @@ the_example_file_is_read(void **state)
     unlink(path);
     if (!read)
         fail_msg("%s (line %zu)", err.message, err.line);
-    assert_string_equal(settings.expect_version, "15");
+    assert_string_equal(setting_text(&settings, SET_EXPECT_VERSION), "15");
     assert_int_equal(setting_ms(&settings, SET_LOCK_TIMEOUT), 2000);
     assert_int_equal(setting_ms(&settings, SET_STATEMENT_TIMEOUT), 600000);
 }

@@ -124,8 +124,8 @@ static void
 test_table(void **state)
 {
     (void)state;
-    static const char *const groups[] = {"database", "migrations", "run",
-                                         "waiting",  "safety",     "output"};
+    static const char *const groups[] = {"database", "migrations", "run",   "waiting",
+                                         "safety",   "output",     "deploy"};
     for (int i = 0; i < SET_COUNT; i++) {
         const SettingRow *row = setting_row((SettingId)i);
         bool known = false, negated;
@@ -445,13 +445,13 @@ test_file_forms(void **state)
                              "backup: *d\n"
                              "environments:\n  prod:\n    expect:\n      version: 16\n"));
     load(ENV());
-    assert_string_equal(s.expect_engine, "postgresql");
-    assert_string_equal(s.expect_version, "15");
-    assert_string_equal(s.expect_origin, "lockstep.yaml:1:30");
+    assert_string_equal(setting_text(&s, SET_EXPECT_ENGINE), "postgresql");
+    assert_string_equal(setting_text(&s, SET_EXPECT_VERSION), "15");
+    assert_string_equal(s.values[SET_EXPECT_VERSION].origin, "lockstep.yaml:1:30");
     assert_string_equal(setting_text(&s, SET_BACKUP), "db/migrations");
     load(ENV("APP_ENV=prod"));
-    assert_string_equal(s.expect_engine, "postgresql");
-    assert_string_equal(s.expect_version, "16");
+    assert_string_equal(setting_text(&s, SET_EXPECT_ENGINE), "postgresql");
+    assert_string_equal(setting_text(&s, SET_EXPECT_VERSION), "16");
 }
 
 static void
@@ -459,9 +459,10 @@ test_file_complaints(void **state)
 {
     (void)state;
     file_refused("dir: x\nlockwait: 1s\n", 2, 1, "unknown key 'lockwait'", "'lock_wait'");
-    file_refused("deploy: {}\n", 1, 9,
-                 "the key 'deploy' takes a value or a list, not keys of its own", NULL);
-    file_refused("deploy: x\n", 1, 1, "unknown key 'deploy'", "help settings");
+    file_refused("dir: {}\n", 1, 6, "the key 'dir' takes a value or a list, not keys of its own",
+                 NULL);
+    file_refused("deploy: x\n", 1, 9, "'deploy' holds the keys of a deploy", "target:");
+    file_refused("deploy: {ap: x}\n", 1, 10, "unknown key 'deploy.ap'", "'deploy.app'");
     file_refused("config: x\n", 1, 1, "unknown key 'config'", NULL);
     file_refused("wait:   soon\n", 1, 9, "'wait': 'soon' is not a duration", "500ms");
     file_refused("dir:\n", 1, 5, "'dir' has no value", "leave it out");
@@ -484,7 +485,8 @@ test_file_nested_complaints(void **state)
     (void)state;
     file_refused("expect: 15\n", 1, 9, "'expect' holds the keys engine and version", "engine:");
     file_refused("expect: {enigne: x}\n", 1, 10, "unknown key 'expect.enigne'", "'expect.engine'");
-    file_refused("expect: {engine: [x]}\n", 1, 18, "'expect.engine' takes one value", NULL);
+    file_refused("expect: {engine: [x]}\n", 1, 18, "'expect.engine' takes one value, not a list",
+                 NULL);
     file_refused("environments: prod\n", 1, 15,
                  "'environments' holds names, and below each name its settings", "production");
     file_refused("environments:\n  prod: 1\n", 2, 9, "the environment 'prod' holds no settings",

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Orders to the container engine, its answers, and the lock of an app. */
+
+#include "deploy/engine.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/banned.h"
+
+enum { LOCK_EVERY_MS = 1000, LOCK_GRACE_S = 15 * 60, TAIL_LINES = 20 };
+
+/* ---- orders ---- */
+
+static void
+add_words(Arena *arena, Order *order, const char *first, va_list more)
+{
+    for (const char *word = first; word; word = va_arg(more, const char *))
+        order_add(arena, order, word, NULL);
+}
+
+Order
+engine_order(const Deploy *d, const char *word, ...)
+{
+    Order order = order_of(d->arena, "docker", NULL);
+    va_list more;
+    if (d->options->docker_host)
+        order_add(d->arena, &order, "--host", d->options->docker_host, NULL);
+    va_start(more, word);
+    add_words(d->arena, &order, word, more);
+    va_end(more);
+    return order;
+}
+
+Order
+engine_order_here(const Deploy *d, const char *word, ...)
+{
+    Order order = order_of(d->arena, "docker", NULL);
+    va_list more;
+    if (d->options->docker_host && !d->platform->pulls)
+        order_add(d->arena, &order, "--host", d->options->docker_host, NULL);
+    va_start(more, word);
+    add_words(d->arena, &order, word, more);
+    va_end(more);
+    return order;
+}
+
+/* ---- answers ---- */
+
+bool
+engine_inspect(Deploy *d, const char *kind, const char *name, json_t **ret, Error *err)
+{
+    Answer answer;
+    Order order = engine_order(d, kind, "inspect", name, NULL);
+    order.may_fail = true;
+    order.pretend = "[{}]";
+    if (!order_run(&d->orders, &order, &answer, err))
+        return false;
+    if (answer.status != 0) {
+        /* "No such container", "no such service": each kind says it in its own way. */
+        Str said = answer.said;
+        bool absent = str_find_str(said, STR("o such")) < said.n ||
+                      str_find_str(said, STR("not found")) < said.n;
+        if (!absent) {
+            error_set(err, ERROR_FAILED, "the container engine did not answer");
+            return error_detail(err, STR_FMT, STR_ARG(said));
+        }
+        *ret = NULL;
+        return true;
+    }
+    AUTO_JSON *list = NULL;
+    if (!values_read(answer.out, "docker inspect", &list, err))
+        return false;
+    json_t *one = json_array_get(list, 0);
+    if (!json_is_object(one))
+        return error_set(err, ERROR_FAILED, "the container engine's answer about '%s' is empty",
+                         name);
+    *ret = json_incref(one);
+    return true;
+}
+
+Str
+engine_tail(Deploy *d, const char *container)
+{
+    Answer answer;
+    Error ignored = ERROR_INIT;
+    Order order =
+        engine_order(d, "logs", "--tail", str_printf(d->arena, "%d", TAIL_LINES), container, NULL);
+    order.may_fail = true;
+    if (d->orders.dry_run || !order_run(&d->orders, &order, &answer, &ignored))
+        return STR("");
+    return answer.out.n && answer.said.n
+               ? str_of(str_printf(d->arena, STR_FMT "\n" STR_FMT, STR_ARG(answer.out),
+                                   STR_ARG(answer.said)))
+           : answer.out.n ? answer.out
+                          : answer.said;
+}
+
+/* ---- the lock ---- */
+
+static char *
+lock_name(const Deploy *d)
+{
+    return str_printf(d->arena, "%s.deploying", d->options->app);
+}
+
+static const char *
+this_host(Arena *arena)
+{
+    struct utsname name;
+    return uname(&name) == 0 ? str_dup(arena, str_of(name.nodename)) : "?";
+}
+
+/* Its owner is known to be gone: it ran on this machine and does not run any more, or it is older
+ * than any deploy may get. */
+static bool
+is_left_behind(const Deploy *d, const json_t *lock, Str *ret_owner)
+{
+    int64_t pid = 0, began = 0;
+    const json_t *labels = value_at(lock, "Config.Labels");
+    Str host = value_text(labels, "lockstep_host");
+    if (!str_to_i64(value_text(labels, "lockstep_pid"), &pid) ||
+        !str_to_i64(value_text(labels, "lockstep_began"), &began))
+        return false;
+    *ret_owner =
+        str_of(str_printf(d->arena, STR_FMT ", process %lld", STR_ARG(host), (long long)pid));
+    bool here = str_eq(host, str_of(this_host(d->arena)));
+    const char *alive = str_printf(d->arena, "/proc/%lld", (long long)pid);
+    int64_t most = (d->options->migrate_ms + d->options->verify_ms) / 1000 + LOCK_GRACE_S;
+    return (here && fs_kind(alive) == FS_ABSENT) || time(NULL) - began > most;
+}
+
+static bool
+try_lock(Deploy *d, bool *ret_locked, Error *err)
+{
+    Answer answer;
+    char *host = str_printf(d->arena, "lockstep_host=%s", this_host(d->arena));
+    char *pid = str_printf(d->arena, "lockstep_pid=%ld", (long)getpid());
+    char *began = str_printf(d->arena, "lockstep_began=%lld", (long long)time(NULL));
+    Order order =
+        engine_order(d, "create", "--name", lock_name(d), "--label", host, "--label", pid,
+                     "--label", began, "--entrypoint", "lockstep-deploys", d->options->image, NULL);
+    order.may_fail = true;
+    if (!order_run(&d->orders, &order, &answer, err))
+        return false;
+    if (answer.status == 0) {
+        *ret_locked = true;
+        return true;
+    }
+    if (str_find_str(answer.said, STR("already in use")) < answer.said.n) {
+        *ret_locked = false;
+        return true;
+    }
+    error_set(err, ERROR_FAILED, "the container engine does not take '%s'", d->options->image);
+    return error_detail(err, STR_FMT, STR_ARG(answer.said));
+}
+
+void
+engine_unlock(Deploy *d)
+{
+    Error ignored = ERROR_INIT;
+    Order order = engine_order(d, "rm", "--force", lock_name(d), NULL);
+    order.may_fail = true;
+    (void)!order_run(&d->orders, &order, NULL, &ignored);
+}
+
+bool
+engine_lock(Deploy *d, Error *err)
+{
+    int64_t end = clock_ms() + d->options->lock_wait_ms;
+    bool told = false;
+    for (;;) {
+        bool locked = false;
+        Str owner = STR("?");
+        AUTO_JSON *lock = NULL;
+        if (!try_lock(d, &locked, err))
+            return false;
+        if (locked)
+            return true;
+        if (!engine_inspect(d, "container", lock_name(d), &lock, err))
+            return false;
+        if (!lock)
+            continue;
+        if (is_left_behind(d, lock, &owner)) {
+            log_warn("deploy.lock", "taking over from a deploy that did not end (" STR_FMT ")",
+                     STR_ARG(owner));
+            engine_unlock(d);
+            continue;
+        }
+        if (clock_ms() >= end) {
+            error_set(err, ERROR_LOCKED, "another deploy of '%s' is under way (" STR_FMT ")",
+                      d->options->app, STR_ARG(owner));
+            return error_hint(err, "If it is not: `docker rm %s`.", lock_name(d));
+        }
+        if (!told)
+            log_info("deploy.waiting", "waiting: another deploy of '%s' is under way (" STR_FMT ")",
+                     d->options->app, STR_ARG(owner));
+        told = true;
+        if (!wait_sleep(d->orders.wait, LOCK_EVERY_MS, err))
+            return false;
+    }
+}
