@@ -163,6 +163,7 @@ int cmd_wait(Cli *cli, Error *err);
 int cmd_history(Cli *cli, Error *err);
 int cmd_detect(Cli *cli, Error *err);
 int cmd_check(Cli *cli, Error *err);
+int cmd_deploy(Cli *cli, Error *err);
 int cmd_new(Cli *cli, Error *err);
 int cmd_baseline(Cli *cli, Error *err);
 int cmd_repair(Cli *cli, Error *err);

@@ -24,6 +24,11 @@ static const CommandOption migrate_options[] = {
     OPTIONS_END,
 };
 
+static const CommandOption deploy_options[] = {
+    {"dry-run", NULL, "change nothing, ask nobody: print the commands that would be run"},
+    OPTIONS_END,
+};
+
 static const CommandOption check_options[] = {
     {"json", NULL, "print one JSON object"},
     {"fail-level", "LEVEL", "of the framework's own check: ERROR (default), WARNING ..."},
@@ -50,9 +55,9 @@ static const CommandOption rollback_options[] = {
 };
 
 static const CommandOption wait_options[] = {
-    {"for", "database|schema",
-     "what to wait for: the database answers (the default), or nothing "
-     "is pending"},
+    {"for", "database|schema|URL",
+     "what to wait for: the database answers (the default), nothing is pending, or what stands at "
+     "the URL answers 200 to 399"},
     OPTIONS_END,
 };
 
@@ -134,6 +139,26 @@ const Command commands[] = {
         .settings = "database,migrations,waiting",
         .looks = true,
         .run = cmd_wait,
+    },
+    {
+        .name = "deploy",
+        .group = "Deploy",
+        .args = "[OPTIONS]",
+        .summary = "Build, migrate, release, verify; put back when that fails.",
+        .details =
+            "The whole deploy, on the platform that --target names. The migration runs there, from "
+            "the image that is deployed, with the service's own configuration; nothing new serves "
+            "unless it succeeded. When the new release does not become healthy, the old one is put "
+            "back (exit status 7; 8 where that fails too), and it is said where schema and app "
+            "stand. A deploy that was killed is continued or undone by the next one.\n\n"
+            "What is deployed stands in lockstep.yaml under `deploy:`, or in the options below. A "
+            "secret is handed to the migration by its variable's name (--env), never by value.",
+        .examples = "lockstep deploy --target docker --app web --image shop/web:42\n"
+                    "lockstep deploy --dry-run\n"
+                    "lockstep deploy --build . --image registry.example/shop/web:$GIT_SHA",
+        .options = deploy_options,
+        .settings = "deploy,migrations,waiting,safety,output",
+        .run = cmd_deploy,
     },
     {
         .name = "status",

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `wait`: until the database answers, or until nothing is pending. */
+/* `wait`: until the database answers, until nothing is pending, or until a service answers. */
 
 #include "cmd/cmd.h"
 #include "core/clock.h"
+#include "run/http.h"
 
 #include <string.h>
 
 #include "core/banned.h"
 
-enum { POLL_MIN_MS = 200, POLL_MAX_MS = 2000 };
+enum { ANSWER_MS = 5000, POLL_MIN_MS = 200, POLL_MAX_MS = 2000 };
 
 typedef struct Sight {
     PlanState state;
@@ -100,14 +101,43 @@ wait_for_database(Cli *cli, const RunOptions *options, Error *err)
     return true;
 }
 
+/* A service that is starting refuses, or answers that something behind it is missing. */
+static bool
+wait_for_answer(Cli *cli, const char *url, Error *err)
+{
+    int64_t deadline_ms = cli->started_ms + setting_ms(&cli->settings, SET_WAIT);
+    if (!cli_open_signals(cli, err))
+        return false;
+    for (int tries = 0;; tries++) {
+        long status = 0;
+        error_clear(err);
+        bool answered = http_ask(&cli->wait, url, ANSWER_MS, &status, err);
+        if (answered && status >= 200 && status < 400) {
+            log_info("wait.done", "%s answers %ld", url, status);
+            return true;
+        }
+        if (!answered && err->code != ERROR_UNREACHABLE)
+            return false;
+        int64_t left_ms = deadline_ms - clock_ms(), delay_ms;
+        if (left_ms <= 0)
+            return answered ? error_set(err, ERROR_NOT_CURRENT, "%s answers %ld", url, status)
+                            : false;
+        delay_ms = clock_backoff_ms(tries, POLL_MIN_MS, POLL_MAX_MS);
+        if (!wait_sleep(&cli->wait, delay_ms < left_ms ? delay_ms : left_ms, err))
+            return false;
+    }
+}
+
 int
 cmd_wait(Cli *cli, Error *err)
 {
     const char *target = cli_option(cli, "for");
+    if (target && http_is_url(target))
+        return wait_for_answer(cli, target, err) ? 0 : 1;
     bool schema = target && strcmp(target, "schema") == 0;
     if (target && !schema && strcmp(target, "database") != 0) {
         error_set(err, ERROR_USAGE, "'%s' is nothing to wait for", target);
-        error_hint(err, "Write `--for database` or `--for schema`.");
+        error_hint(err, "Write `--for database`, `--for schema`, or `--for URL`.");
         return 2;
     }
     RunOptions options;

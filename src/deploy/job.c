@@ -40,7 +40,6 @@ note(Arena *arena, JobReport *report, Str event, const json_t *object)
     }
     if (str_eq(text_of(object, "level"), STR("error")))
         report->error = str_dup(arena, text_of(object, "message"));
-    report->nothing_here |= str_eq(event, STR("migration.none"));
     report->spoke = true;
 }
 

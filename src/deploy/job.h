@@ -18,13 +18,12 @@ typedef struct Job {
 } Job;
 
 typedef struct JobReport {
-    int status;        /* exit status; 0 = done, or nothing to do */
-    bool spoke;        /* its log was understood */
-    int64_t applied;   /* migrations */
-    char *version;     /* the last one applied, or undone; NULL = none */
-    char *run_id;      /* its row of lockstep_runs; NULL = none */
-    char *error;       /* why it failed; NULL = it did not, or did not say */
-    bool nothing_here; /* the image holds no migrations */
+    int status;      /* exit status; 0 = done, or nothing to do */
+    bool spoke;      /* its log was understood */
+    int64_t applied; /* migrations */
+    char *version;   /* the last one applied, or undone; NULL = none */
+    char *run_id;    /* its row of lockstep_runs; NULL = none */
+    char *error;     /* why it failed; NULL = it did not, or did not say */
 } JobReport;
 
 /* A line of the job's output: an event of lockstep's JSON log is told as such, anything else as it

@@ -40,6 +40,17 @@ deploy_needs(const char *value, const char *flag, const char *key, const char *w
     return error_hint(err, "Give `--%s`, or `deploy: %s:` in lockstep.yaml.", flag, key);
 }
 
+char *
+deploy_image_shown(Arena *arena, Str name, Str exact)
+{
+    static const char hash[] = "sha256:";
+    size_t at = str_find_str(exact, STR("sha256:"));
+    if (str_find_str(name, STR("sha256:")) < name.n || at >= exact.n)
+        return str_dup(arena, name);
+    return str_printf(arena, STR_FMT " (" STR_FMT ")", STR_ARG(name),
+                      STR_ARG(str_sub(exact, at, at + sizeof hash - 1 + 12)));
+}
+
 bool
 deploy_until(
     Deploy *d, DeployReady *ready, void *ctx, int64_t limit_ms, const char *what, Error *err)
@@ -352,9 +363,14 @@ run_all(Deploy *d, Error *err)
     }
     if (d->platform->tidy)
         d->platform->tidy(d);
+    if (d->orders.dry_run) {
+        log_info("deploy.planned", "Deploy planned: nothing was run");
+        return true;
+    }
     log_event(LOG_INFO, "deploy.finished", fields, "Deploy finished: %s serves %s; %s (%s)",
-              d->options->app, d->image, schema_stands(d),
-              str_from_duration_ms(d->arena, clock_ms() - began));
+              d->options->app,
+              deploy_image_shown(d->arena, str_of(d->options->image), str_of(d->image)),
+              schema_stands(d), str_from_duration_ms(d->arena, clock_ms() - began));
     return true;
 }
 

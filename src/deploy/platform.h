@@ -72,6 +72,8 @@ extern const Platform platform_docker, platform_compose, platform_swarm, platfor
 /* A setting that the platform cannot do without: ERROR_USAGE with its flag, variable and key. */
 bool deploy_needs(
     const char *value, const char *flag, const char *key, const char *what, Error *err) MUST_CHECK;
+/* For people: "web:2 (sha256:0123456789ab)"; the name alone where it is exact itself. */
+char *deploy_image_shown(Arena *arena, Str name, Str exact);
 /* Asks `ready` every second until it says so, or `limit_ms` have passed: ERROR_FAILED with what
  * it said last. `ready` returns false only on an error that waiting does not mend. In a dry run it
  * is asked once. */

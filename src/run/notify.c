@@ -2,11 +2,6 @@
 /*
  * Receivers over libcurl's multi interface: its sockets and its timer stand in one epoll descriptor
  * that the run's Wait serves, so that a slow receiver costs the migration nothing.
- *
- * libcurl is opened when the first event is due instead of being linked: it brings some thirty
- * libraries along, which would be mapped at every start of every container, nearly always for
- * nothing. A static build defines LOCKSTEP_LINKED_CURL and takes the same functions from the
- * archive.
  */
 
 #include "run/notify.h"
@@ -14,9 +9,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/secret.h"
+#include "run/curl.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -25,31 +19,6 @@
 #include "core/banned.h"
 
 enum { TIMEOUT_MS = 5000, QUEUE_CEILING = 64, SECRET_LENGTH = 8 };
-
-/* curl_easy_setopt is a type-checking macro in gcc: the parentheses name the function behind it. */
-#define CURL_FUNCTIONS(X)                                                                          \
-    X(global_init)                                                                                 \
-    X(global_cleanup)                                                                              \
-    X(easy_init)                                                                                   \
-    X(easy_setopt)                                                                                 \
-    X(easy_getinfo)                                                                                \
-    X(easy_strerror)                                                                               \
-    X(easy_cleanup)                                                                                \
-    X(slist_append)                                                                                \
-    X(slist_free_all)                                                                              \
-    X(multi_init)                                                                                  \
-    X(multi_setopt)                                                                                \
-    X(multi_add_handle)                                                                            \
-    X(multi_remove_handle)                                                                         \
-    X(multi_socket_action)                                                                         \
-    X(multi_info_read)                                                                             \
-    X(multi_cleanup)
-
-typedef struct CurlApi {
-#define X(name) __typeof__((curl_##name)) *name;
-    CURL_FUNCTIONS(X)
-#undef X
-} CurlApi;
 
 typedef struct Receiver {
     char *url;   /* a secret */
@@ -83,33 +52,6 @@ notify_wants(const char *event)
 }
 
 /* ---- libcurl ---- */
-
-static bool
-load_functions(CurlApi *api, const char **ret_reason)
-{
-#ifdef LOCKSTEP_LINKED_CURL
-#define X(name) api->name = (curl_##name);
-    CURL_FUNCTIONS(X)
-#undef X
-    (void)ret_reason;
-    return true;
-#else
-    /* Never closed: libcurl's own libraries register exit handlers. */
-    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL) {
-        *ret_reason = "libcurl.so.4 is not installed";
-        return false;
-    }
-    bool whole = true;
-#define X(name)                                                                                    \
-    *(void **)&api->name = dlsym(library, "curl_" #name);                                          \
-    whole = whole && api->name != NULL;
-    CURL_FUNCTIONS(X)
-#undef X
-    *ret_reason = "libcurl.so.4 is too old";
-    return whole;
-#endif
-}
 
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
@@ -159,7 +101,7 @@ load(Notify *n)
         return n->loaded;
     const char *reason = "libcurl does not start";
     n->failed = true;
-    if (load_functions(&n->curl, &reason) && n->curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
+    if (curl_load(&n->curl, &reason) && n->curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
         n->multi = n->curl.multi_init();
         n->headers = n->curl.slist_append(NULL, "Content-Type: application/json");
         n->failed = n->multi == NULL || n->headers == NULL;

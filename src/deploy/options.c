@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A container's configuration as the words that would make it again. */
+
+#include "deploy/options.h"
+
+#include <string.h>
+
+#include "core/secret.h"
+#include "core/banned.h"
+
+enum { SECRET_VALUE = 6 }; /* shorter ones (a port, `true`) would be masked in every line */
+
+static void
+add(Arena *arena, EngineOptions *o, const char *flag, Str value)
+{
+    *vec_push(arena, &o->words) = str_dup(arena, str_of(flag));
+    if (value.p)
+        *vec_push(arena, &o->words) = str_dup(arena, value);
+}
+
+void
+options_of_words(Arena *arena, char *const *words, EngineOptions *ret)
+{
+    static const char *const host[] = {"--publish", "--publish-all", "--network=host",
+                                       "--net=host"};
+    *ret = (EngineOptions){0};
+    for (size_t i = 0; words[i]; i++) {
+        const char *word = words[i];
+        add(arena, ret, word, STR_ABSENT);
+        for (size_t k = 0; k < COUNT_OF(host); k++)
+            ret->binds_host |= strncmp(word, host[k], strlen(host[k])) == 0;
+        ret->binds_host |= strncmp(word, "-p", 2) == 0 || strcmp(word, "-P") == 0;
+        ret->binds_host |=
+            i && strcmp(word, "host") == 0 &&
+            (strcmp(words[i - 1], "--network") == 0 || strcmp(words[i - 1], "--net") == 0);
+    }
+    *vec_push(arena, &ret->words) = NULL;
+    ret->words.n--;
+}
+
+static bool
+holds(const json_t *list, const json_t *item)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one) if (json_equal(one, item)) return true;
+    return false;
+}
+
+void
+options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(env, i, one)
+    {
+        Str pair = {json_string_value(one), json_string_length(one)};
+        size_t end = str_find(pair, '=');
+        if (!pair.p || end == pair.n || holds(of_image, one))
+            continue;
+        Str value = str_sub(pair, end + 1, pair.n);
+        if (value.n >= SECRET_VALUE)
+            secret_mask_also(value);
+        *vec_push(arena, ret) = str_dup(arena, pair);
+    }
+}
+
+void
+options_hand(Arena *arena, Order *order, const EngineOptions *options)
+{
+    for (size_t i = 0; i < options->env.n; i++) {
+        Str pair = str_of(options->env.p[i]);
+        size_t end = str_find(pair, '=');
+        char *name = str_dup(arena, str_sub(pair, 0, end));
+        order_add(arena, order, "--env", name, NULL);
+        order_env(arena, order, name, str_sub(pair, end + 1, pair.n));
+    }
+    for (size_t i = 0; i < options->words.n; i++)
+        order_add(arena, order, options->words.p[i], NULL);
+}
+
+/* ---- from a container ---- */
+
+/* What is a list of texts, a word each; what is a number or a text; what is true. */
+static const struct {
+    const char *path, *flag;
+    const char *usual; /* not worth a word */
+} plain[] = {
+    {"HostConfig.Binds", "--volume", NULL},
+    {"HostConfig.VolumesFrom", "--volumes-from", NULL},
+    {"HostConfig.ExtraHosts", "--add-host", NULL},
+    {"HostConfig.Dns", "--dns", NULL},
+    {"HostConfig.DnsSearch", "--dns-search", NULL},
+    {"HostConfig.DnsOptions", "--dns-option", NULL},
+    {"HostConfig.CapAdd", "--cap-add", NULL},
+    {"HostConfig.CapDrop", "--cap-drop", NULL},
+    {"HostConfig.SecurityOpt", "--security-opt", NULL},
+    {"HostConfig.GroupAdd", "--group-add", NULL},
+    {"HostConfig.Memory", "--memory", "0"},
+    {"HostConfig.MemorySwap", "--memory-swap", "0"},
+    {"HostConfig.MemoryReservation", "--memory-reservation", "0"},
+    {"HostConfig.CpuShares", "--cpu-shares", "0"},
+    {"HostConfig.CpusetCpus", "--cpuset-cpus", ""},
+    {"HostConfig.PidsLimit", "--pids-limit", "0"},
+    {"HostConfig.ShmSize", "--shm-size", "67108864"},
+    {"HostConfig.OomScoreAdj", "--oom-score-adj", "0"},
+    {"HostConfig.PidMode", "--pid", ""},
+    {"HostConfig.UTSMode", "--uts", ""},
+    {"HostConfig.UsernsMode", "--userns", ""},
+    {"HostConfig.IpcMode", "--ipc", "private"},
+    {"HostConfig.Runtime", "--runtime", "runc"},
+    {"HostConfig.ReadonlyRootfs", "--read-only", NULL},
+    {"HostConfig.Privileged", "--privileged", NULL},
+    {"HostConfig.PublishAllPorts", "--publish-all", NULL},
+    {"HostConfig.Init", "--init", NULL},
+    {"Config.Tty", "--tty", NULL},
+    {"Config.OpenStdin", "--interactive", NULL},
+    {"Config.StopTimeout", "--stop-timeout", "0"},
+};
+
+/* Maps of name to value: NAME=VALUE, or NAME:VALUE for tmpfs. */
+static const struct {
+    const char *path, *flag;
+    char between;
+} maps[] = {
+    {"HostConfig.Tmpfs", "--tmpfs", ':'},
+    {"HostConfig.Sysctls", "--sysctl", '='},
+    {"HostConfig.LogConfig.Config", "--log-opt", '='},
+};
+
+static void
+add_plain(Arena *arena, const json_t *container, EngineOptions *o)
+{
+    for (size_t i = 0; i < COUNT_OF(plain); i++) {
+        const json_t *value = value_at(container, plain[i].path), *one;
+        size_t n;
+        char *text = NULL;
+        if (json_is_true(value))
+            add(arena, o, plain[i].flag, STR_ABSENT);
+        if (json_is_integer(value))
+            text = str_printf(arena, "%lld", (long long)json_integer_value(value));
+        if (json_is_string(value))
+            text = str_dup(arena, str_of(json_string_value(value)));
+        if (text && (!plain[i].usual || strcmp(text, plain[i].usual) != 0))
+            add(arena, o, plain[i].flag, str_of(text));
+        json_array_foreach(value, n, one)
+            add(arena, o, plain[i].flag, str_of(json_string_value(one)));
+    }
+    for (size_t i = 0; i < COUNT_OF(maps); i++) {
+        json_t *map = value_at(container, maps[i].path), *one;
+        const char *name;
+        json_object_foreach(map, name, one)
+        {
+            const char *value = json_string_value(one);
+            add(arena, o, maps[i].flag,
+                str_of(value && *value ? str_printf(arena, "%s%c%s", name, maps[i].between, value)
+                                       : str_dup(arena, str_of(name))));
+        }
+    }
+}
+
+static void
+add_ports(Arena *arena, const json_t *container, EngineOptions *o)
+{
+    json_t *ports = value_at(container, "HostConfig.PortBindings"), *list;
+    const char *port;
+    json_object_foreach(ports, port, list)
+    {
+        size_t i;
+        const json_t *one;
+        json_array_foreach(list, i, one)
+        {
+            Str ip = value_text(one, "HostIp"), host = value_text(one, "HostPort");
+            bool six = ip.n && str_find(ip, ':') < ip.n;
+            add(arena, o, "--publish",
+                str_of(str_printf(arena, "%s" STR_FMT "%s%s" STR_FMT "%s%s", six ? "[" : "",
+                                  STR_ARG(ip), six ? "]" : "", ip.n ? ":" : "", STR_ARG(host),
+                                  host.n || ip.n ? ":" : "", port)));
+            o->binds_host |= host.n > 0;
+        }
+    }
+}
+
+static bool
+is_own_network(Str mode)
+{
+    static const char *const usual[] = {"", "default", "bridge", "none", "host"};
+    for (size_t i = 0; i < COUNT_OF(usual); i++)
+        if (str_eq(mode, str_of(usual[i])))
+            return false;
+    return !str_starts(mode, STR("container:"));
+}
+
+static void
+add_networks(Arena *arena, const json_t *container, EngineOptions *o)
+{
+    Str mode = value_text(container, "HostConfig.NetworkMode"), id = value_text(container, "Id");
+    json_t *networks = value_at(container, "NetworkSettings.Networks"), *one;
+    const char *name;
+    if (mode.n && !str_eq(mode, STR("default")))
+        add(arena, o, "--network", mode);
+    o->binds_host |= str_eq(mode, STR("host"));
+    json_object_foreach(networks, name, one)
+    {
+        size_t i;
+        const json_t *alias;
+        if (!str_eq(str_of(name), mode)) {
+            if (is_own_network(str_of(name)))
+                *vec_push(arena, &o->networks) = str_dup(arena, str_of(name));
+            continue;
+        }
+        json_array_foreach(value_at(one, "Aliases"), i, alias)
+        {
+            Str text = str_of(json_string_value(alias));
+            if (text.n && !str_starts(id, text) && is_own_network(mode))
+                add(arena, o, "--network-alias", text);
+        }
+    }
+    size_t i;
+    json_array_foreach(value_at(container, "HostConfig.Links"), i, one)
+    {
+        /* "/other:/this/alias" */
+        Str link = str_of(json_string_value(one));
+        size_t colon = str_find(link, ':'), slash = link.n;
+        while (slash > colon && link.p[slash - 1] != '/')
+            slash--;
+        add(arena, o, "--link",
+            str_of(str_printf(arena, STR_FMT ":" STR_FMT,
+                              STR_ARG(str_sub(link, str_starts(link, STR("/")), colon)),
+                              STR_ARG(str_sub(link, slash, link.n)))));
+    }
+}
+
+/* Volumes that the engine made by itself for the image's VOLUME have no place among the options:
+ * without them the successor would begin empty. */
+static bool
+add_mounts(Arena *arena, const json_t *container, EngineOptions *o, Error *err)
+{
+    size_t i, k;
+    const json_t *mount, *known;
+    json_array_foreach(value_at(container, "Mounts"), i, mount)
+    {
+        Str type = value_text(mount, "Type"), to = value_text(mount, "Destination");
+        Str from = value_text(mount, str_eq(type, STR("volume")) ? "Name" : "Source");
+        bool bound = false;
+        json_array_foreach(value_at(container, "HostConfig.Binds"), k, known)
+        {
+            Str bind = str_of(json_string_value(known));
+            bound |= str_find_str(bind, to) < bind.n;
+        }
+        if (bound || str_eq(type, STR("tmpfs")))
+            continue;
+        if (!str_eq(type, STR("volume")) && !str_eq(type, STR("bind"))) {
+            error_set(err, ERROR_USAGE,
+                      "the mount of '" STR_FMT "' (" STR_FMT ") cannot be repeated", STR_ARG(to),
+                      STR_ARG(type));
+            return error_hint(err, "Name the options of the container: `deploy: options:`.");
+        }
+        add(arena, o, "--mount",
+            str_of(str_printf(arena, "type=" STR_FMT ",source=" STR_FMT ",target=" STR_FMT "%s",
+                              STR_ARG(type), STR_ARG(from), STR_ARG(to),
+                              value_true(mount, "RW") ? "" : ",readonly")));
+    }
+    json_array_foreach(value_at(container, "HostConfig.Mounts"), i, mount)
+    {
+        if (!str_eq(value_text(mount, "Type"), STR("tmpfs")))
+            continue;
+        add(arena, o, "--mount",
+            str_of(str_printf(arena, "type=tmpfs,target=" STR_FMT,
+                              STR_ARG(value_text(mount, "Target")))));
+    }
+    return true;
+}
+
+/* What somebody said when it was started, in place of the image's own. */
+static void
+add_program(Arena *arena, const json_t *container, const json_t *image, EngineOptions *o)
+{
+    static const struct {
+        const char *path, *flag;
+    } texts[] = {{"Config.User", "--user"},
+                 {"Config.WorkingDir", "--workdir"},
+                 {"Config.StopSignal", "--stop-signal"}};
+    size_t i;
+    const json_t *one, *entry = value_at(container, "Config.Entrypoint"),
+                       *words = value_at(container, "Config.Cmd");
+    for (i = 0; i < COUNT_OF(texts); i++) {
+        Str value = value_text(container, texts[i].path);
+        if (value.n && !str_eq(value, value_text(image, texts[i].path)))
+            add(arena, o, texts[i].flag, value);
+    }
+    bool own_entry = entry && !json_equal(entry, value_at(image, "Config.Entrypoint"));
+    json_array_foreach(own_entry ? entry : NULL, i, one)
+    {
+        if (i == 0)
+            add(arena, o, "--entrypoint", str_of(json_string_value(one)));
+        else
+            *vec_push(arena, &o->program) = str_dup(arena, str_of(json_string_value(one)));
+    }
+    if (!own_entry && (!words || json_equal(words, value_at(image, "Config.Cmd"))))
+        return;
+    json_array_foreach(words, i, one) * vec_push(arena, &o->program) =
+        str_dup(arena, str_of(json_string_value(one)));
+}
+
+static void
+add_labels(Arena *arena, const json_t *container, const json_t *image, EngineOptions *o)
+{
+    json_t *labels = value_at(container, "Config.Labels"), *one;
+    const json_t *known = value_at(image, "Config.Labels");
+    const char *name;
+    json_object_foreach(labels, name, one)
+    {
+        if (!json_equal(json_object_get(known, name), one) && strncmp(name, "lockstep_", 9) != 0)
+            add(arena, o, "--label",
+                str_of(str_printf(arena, "%s=%s", name, json_string_value(one))));
+    }
+}
+
+bool
+options_of_container(
+    Arena *arena, const json_t *container, const json_t *image, EngineOptions *ret, Error *err)
+{
+    EngineOptions o = {0};
+    Str restart = value_text(container, "HostConfig.RestartPolicy.Name");
+    int64_t retries = value_number(container, "HostConfig.RestartPolicy.MaximumRetryCount");
+    int64_t cpus = value_number(container, "HostConfig.NanoCpus");
+    Str driver = value_text(container, "HostConfig.LogConfig.Type");
+    options_env(arena, value_at(container, "Config.Env"), value_at(image, "Config.Env"), &o.env);
+    add_plain(arena, container, &o);
+    add_ports(arena, container, &o);
+    add_networks(arena, container, &o);
+    if (!add_mounts(arena, container, &o, err))
+        return false;
+    add_labels(arena, container, image, &o);
+    add_program(arena, container, image, &o);
+    if (restart.n && !str_eq(restart, STR("no")))
+        add(arena, &o, "--restart",
+            str_of(retries
+                       ? str_printf(arena, STR_FMT ":%lld", STR_ARG(restart), (long long)retries)
+                       : str_dup(arena, restart)));
+    if (cpus)
+        add(arena, &o, "--cpus",
+            str_of(str_printf(arena, "%lld.%09lld", (long long)(cpus / 1000000000),
+                              (long long)(cpus % 1000000000))));
+    if (driver.n && !str_eq(driver, STR("json-file")))
+        add(arena, &o, "--log-driver", driver);
+    *vec_push(arena, &o.words) = NULL;
+    o.words.n--;
+    *ret = o;
+    return true;
+}

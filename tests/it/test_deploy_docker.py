@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lockstep deploy --target docker`, on a container engine of the tests' own."""
+
+import json
+import os
+import pathlib
+import signal
+
+import os
+import signal
+
+import pytest
+from support import deploy, net
+
+ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
+TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
+BROKEN = ONE | {"002_email.sql": "ALTER TABLE nobody ADD COLUMN email text;"}
+HEALTH = ("--health-check", "/")
+ENV = ("-e", "DATABASE_URL=sqlite:////data/app.db", "-v", "data:/data")
+
+
+@pytest.fixture
+def site(engine, lockstep):
+    return deploy.Site(engine, lockstep)
+
+
+@pytest.fixture
+def running(site):
+    """web:1 serves; its database is in the volume `data`."""
+    site.clean()
+    site.engine.docker("run", "-d", "--name", "web", *ENV, site.image("1", ONE))
+    site.deploy("web:1", *HEALTH)
+    return site
+
+
+def test_new_version(running):
+    before = running.engine.inspect("web")["Id"]
+    result = running.deploy(running.image("2", TWO), *HEALTH)
+    assert running.serves() == "version 2" and running.containers() == ["web"]
+    assert running.query("SELECT version FROM lockstep_migrations ORDER BY 1") == ["001", "002"]
+    assert result.applied() == 1 and "Deploy finished: web serves web:2 (sha256:" in result.err
+    assert running.engine.inspect("web")["Id"] != before
+
+
+def test_failing_migration_releases_nothing(running):
+    before = running.engine.inspect("web")["Id"]
+    result = running.deploy(running.image("2", BROKEN), *HEALTH, expect=1)
+    assert "Migration failed" in result.err and "no such table: nobody" in result.err
+    assert "nothing was released" in result.err
+    assert running.engine.inspect("web")["Id"] == before and running.serves() == "version 1"
+    assert running.containers() == ["web"]
+
+
+def test_unhealthy_release_is_put_back(running):
+    before = running.engine.inspect("web")["Id"]
+    sick = running.image("2", TWO, 'CMD ["httpd", "-f", "-p", "8001", "-h", "/app/www"]')
+    result = running.deploy(sick, *HEALTH, "--verify", "2s", expect=7)
+    assert running.engine.inspect("web")["Id"] == before and running.serves() == "version 1"
+    assert running.containers() == ["web"]
+    assert "the schema is at 002 (1 applied by this deploy)" in result.err
+    assert "'web' serves web:1" in result.err
+
+
+def test_release_that_ends_is_put_back(running):
+    dead = running.image("2", ONE, 'CMD ["sh", "-c", "echo out of luck; exit 3"]')
+    result = running.deploy(dead, *HEALTH, expect=7)
+    assert "does not stay up" in result.err and "out of luck" in result.err
+    assert running.serves() == "version 1" and running.containers() == ["web"]
+
+
+def test_first_deploy(site):
+    site.clean()
+    site.image("1", ONE)
+    result = site.deploy(
+        "web:1", *HEALTH, "--options", "--env DATABASE_URL=sqlite:////data/app.db -v data:/data"
+    )
+    assert site.serves() == "version 1" and site.containers() == ["web"]
+    assert result.applied() == 1
+    sick = site.image("2", ONE, 'CMD ["false"]')
+    assert "does not stay up" in site.deploy(sick, *HEALTH, expect=7).err
+    assert site.serves() == "version 1"
+
+
+def test_first_deploy_that_fails_leaves_nothing(site):
+    site.clean()
+    site.image("1", {}, 'CMD ["false"]')
+    result = site.deploy("web:1", *HEALTH, expect=7)
+    assert site.containers() == [] and "does not serve, as before" in result.err
+
+
+def test_published_ports(running):
+    """Two cannot have the port: the old one is stopped first, and comes back when the new one fails."""
+    running.engine.docker("rm", "-f", "web")
+    running.engine.docker("run", "-d", "--name", "web", "-p", "8080:8000", *ENV, "web:1")
+    before = running.engine.inspect("web")["Id"]
+    sick = running.image("2", TWO, 'CMD ["httpd", "-f", "-p", "8001", "-h", "/app/www"]')
+    running.deploy(sick, *HEALTH, "--verify", "1s", expect=7)
+    assert running.engine.inspect("web")["Id"] == before and running.serves() == "version 1"
+    running.deploy(running.image("3", TWO), *HEALTH)
+    ports = running.engine.inspect("web")["HostConfig"]["PortBindings"]
+    assert running.serves() == "version 3" and ports["8000/tcp"][0]["HostPort"] == "8080"
+
+
+def test_the_configuration_stays(running):
+    """What the running container was started with, its successor has; values byte for byte, and in
+    no command line."""
+    engine, odd = running.engine, 'two\nlines "quoted" $HOME `x` \\ \'end\''
+    engine.docker("network", "create", "inner", expect=None)
+    engine.docker("rm", "-f", "web")
+    words = "--restart unless-stopped --memory 64m --cpus 0.5 --cap-drop ALL --read-only --init"
+    words += " --tmpfs /run:size=1m --network inner --network-alias shop --add-host other:10.0.0.9"
+    words += " --user 0:0 --label team=blue --ulimit nofile=512:1024 --sysctl net.core.somaxconn=200"
+    engine.docker(
+        "run", "-d", "--name", "web", *words.split(), "-e", "ODD", *ENV, "web:1", env={"ODD": odd}
+    )
+    was = engine.inspect("web")
+    running.deploy(running.image("2", TWO), *HEALTH)
+    now = engine.inspect("web")
+    assert running.serves() == "version 2"
+    for name in (
+        "RestartPolicy Memory NanoCpus CapDrop ReadonlyRootfs Init Tmpfs NetworkMode ExtraHosts "
+        "Binds Ulimits Sysctls PortBindings LogConfig"
+    ).split():
+        assert now["HostConfig"][name] == was["HostConfig"][name], name
+    assert f"ODD={odd}" in now["Config"]["Env"] and now["Config"]["User"] == "0:0"
+    assert now["Config"]["Labels"]["team"] == "blue"
+    assert "shop" in now["NetworkSettings"]["Networks"]["inner"]["Aliases"]
+
+
+def test_same_image_again(running):
+    result = running.deploy("web:1", *HEALTH)
+    assert running.serves() == "version 1" and result.applied() == 0
+    assert "Migration skipped: nothing is pending" in result.err
+
+
+def test_variables_by_name(running):
+    """--env hands a variable of here to the migration; its value is seen nowhere."""
+    url = "sqlite:////data/other.db?secret=hunter2hunter2"
+    running.lockstep.env["LOCKSTEP_DATABASE_URL"] = "sqlite:////data/other.db"
+    running.lockstep.env["TOKEN"] = url
+    running.deploy(running.image("2", TWO), *HEALTH, "--env", "LOCKSTEP_DATABASE_URL")
+    assert running.query("SELECT count(*) FROM lockstep_migrations", "/data/other.db") == ["2"]
+    result = running.deploy("web:2", "--env", "NOT_SET_HERE", expect=2)
+    assert "the variable 'NOT_SET_HERE' is not set here" in result.err
+
+
+def test_dry_run(site):
+    """Nothing is asked, nothing is run: there is no engine at that address."""
+    site.lockstep.env |= {"DOCKER_HOST": "unix:///nowhere", "TOKEN": "hunter2hunter2"}
+    result = site.deploy("web:2", "--dry-run", "--build", ".", "--env", "TOKEN")
+    lines = result.out.splitlines()
+    assert lines[0] == "docker build --tag web:2 ."
+    migration = [line for line in lines if line.endswith("web:2 migrate")]
+    assert len(migration) == 1 and "TOKEN=*** " in migration[0] and "--env TOKEN" in migration[0]
+    assert lines.index("docker stop web.before") < lines.index("docker rm --force web.before")
+    assert "hunter2" not in result.out + result.err and "Deploy planned" in result.err
+
+
+def test_build(running):
+    """The image is built from a directory, under the name that is deployed."""
+    files = {"Dockerfile": "FROM web:1\nRUN echo version 9 >/app/www/index.html\n"}
+    for name, text in files.items():
+        running.lockstep.write(f"context/{name}", text)
+    result = running.deploy("web:9", *HEALTH, "--build", "context")
+    assert running.serves() == "version 9" and "deploy web: build (1/" in result.err
+    running.lockstep.write("context/Dockerfile", "FROM web:1\nRUN false\n")
+    result = running.deploy("web:10", *HEALTH, "--build", "context", expect=1)
+    assert "the image did not build" in result.err and running.serves() == "version 9"
+
+
+def test_image_without_lockstep(running):
+    """A static binary hands itself over; another says what is missing."""
+    image = running.image("2", TWO, with_lockstep=False)
+    static = b"statically" in os.popen(f"ldd {deploy.BINARY} 2>&1").read().encode()
+    result = running.deploy(image, *(() if static else HEALTH), expect=0 if static else 2)
+    if static:
+        assert running.serves() == "version 2" and result.applied() == 1
+    else:
+        assert "holds no lockstep" in result.err and running.serves() == "version 1"
+
+
+def test_refusals(site):
+    for words, message in {
+        (): "the deploy does not say where to",
+        ("--target", "dockre"): "there is no target 'dockre'",
+        ("--target", "docker"): "the deploy does not say which app",
+        ("--target", "docker", "--app", "web"): "the deploy does not say which image",
+    }.items():
+        result = site.lockstep.run("deploy", *words, expect=2)
+        assert message in result.err
+    assert "Did you mean 'docker'?" in site.lockstep.run("deploy", "--target", "dockre", expect=2).err
+    result = site.deploy("nowhere:1", expect=1)
+    assert "the image 'nowhere:1' is not to be had" in result.err
+
+
+def test_from_the_file(running):
+    running.lockstep.write(
+        "lockstep.yaml",
+        "deploy:\n  target: docker\n  app: web\n  image: web:2\n  health: /\n  verify: 30s\n",
+    )
+    running.image("2", TWO)
+    running.lockstep.run("deploy")
+    assert running.serves() == "version 2"
+
+
+# -- two at once, and those that are killed
+
+
+def test_two_at_once(running):
+    running.image("2", TWO), running.image("3", TWO)
+    both = [running.start(f"web:{n}", *HEALTH) for n in (2, 3)]
+    results = [one.finish() for one in both]
+    assert sum(result.applied() for result in results) == 1
+    assert any("waiting: another deploy of 'web'" in result.err for result in results)
+    assert running.serves() in ("version 2", "version 3") and running.containers() == ["web"]
+
+
+SLOW = ONE | {
+    "002_slow.sql": "CREATE TABLE slow AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
+    "SELECT x + 1 FROM n WHERE x < 20000000) SELECT max(x) AS x FROM n;"
+}
+
+
+@pytest.mark.parametrize("how", (signal.SIGTERM, signal.SIGKILL))
+def test_killed_while_it_migrates(running, how):
+    started = running.start(running.image("2", SLOW), *HEALTH)
+    net.until(lambda: any("migrate" in name for name in running.containers()), what="the migration")
+    started.signal(how)
+    result = started.finish(expect=128 + how)
+    assert running.serves() == "version 1"
+    if how == signal.SIGTERM:
+        assert running.containers() == ["web"], result
+    again = running.deploy("web:2", *HEALTH, "--lock-wait", "30s")
+    assert running.serves() == "version 2" and running.containers() == ["web"], again
+    assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
