@@ -51,6 +51,8 @@ static const CommandOption status_options[] = {
 static const CommandOption rollback_options[] = {
     {"steps", "N", "how many migrations to undo, newest first (default: 1)"},
     {"to", "VERSION", "undo everything after VERSION, which stays; `0` undoes everything"},
+    {"reversible", NULL,
+     "refuse, before anything is undone, unless each has a line `-- lockstep: reversible`"},
     OPTIONS_END,
 };
 

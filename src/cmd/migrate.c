@@ -70,10 +70,18 @@ migrate_once(Cli *cli, const MigrateKind *kind, RunReport *ret, Error *err)
         *ret = (RunReport){.outcome = RUN_NOTHING};
         return true;
     }
+    if (ok && kind->only_reversible && options.project) {
+        ok =
+            error_set(err, ERROR_REFUSED, "migrations of %s do not say whether they are reversible",
+                      options.project->tool->title);
+        error_hint(err, "Only SQL files can: `-- lockstep: reversible`. Without --reversible they "
+                        "are undone all the same.");
+    }
     if (ok) {
         options.rollback = kind->rollback;
         options.steps = kind->steps;
         options.to = kind->to;
+        options.only_reversible = kind->only_reversible;
         ok = migrate_found(cli, &options, kind->serve_health, ret, err);
     }
     if (!ok)
@@ -106,6 +114,7 @@ cmd_rollback(Cli *cli, Error *err)
         error_hint(err, "Say how many migrations to undo, or which version to go back to.");
         return 2;
     }
+    kind.only_reversible = cli_option(cli, "reversible") != NULL;
     if (!cli_option_i64(cli, "steps", 1, &kind.steps, err))
         return 2;
     return migrate_once(cli, &kind, &report, err) ? 0 : 1;

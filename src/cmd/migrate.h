@@ -9,6 +9,7 @@ typedef struct MigrateKind {
     bool rollback;
     int64_t steps;
     const char *to;
+    bool only_reversible;
 } MigrateKind;
 
 /* The failure, if any, is on the log (and with the receivers of notifications) afterwards. */

@@ -22,7 +22,7 @@ typedef struct Docker {
     EngineOptions options; /* of the service's container */
     EngineJob job;
     char *before, *next; /* names */
-    bool served;         /* a container APP was there when this deploy began */
+    char *served;        /* the id of the container APP when this deploy began; NULL = none */
     bool beside;         /* the new one starts beside the old one */
     bool released;       /* a new container was made */
 } Docker;
@@ -111,7 +111,8 @@ look(Deploy *d, Error *err)
     AUTO_JSON *app = NULL, *image = NULL;
     if (!clear_up(d, err) || !engine_inspect(d, "container", d->options->app, &app, err))
         return false;
-    k->served = app != NULL;
+    k->served =
+        app ? str_dup(d->arena, value_at(app, "Id") ? value_text(app, "Id") : STR("")) : NULL;
     if (app && value_true(app, "HostConfig.AutoRemove")) {
         error_set(err, ERROR_USAGE,
                   "the container '%s' was started with --rm: nothing of it could be put back",
@@ -120,9 +121,10 @@ look(Deploy *d, Error *err)
     }
     if (app && value_at(app, "Image")) {
         Str id = value_text(app, "Image");
+        /* Its name is that of the deploy that made it: the container itself was made by id. */
+        Str name = value_text(value_at(app, "Config.Labels"), "lockstep_image");
         d->before =
-            str_printf(d->arena, STR_FMT " (" STR_FMT ")", STR_ARG(value_text(app, "Config.Image")),
-                       STR_ARG(str_sub(id, 0, sizeof "sha256:" + 11)));
+            deploy_image_shown(d->arena, name.n ? name : value_text(app, "Config.Image"), id);
         if (!engine_inspect(d, "image", str_dup(d->arena, id), &image, err))
             return false;
     }
@@ -204,9 +206,12 @@ put_back(Deploy *d, Error *err)
         return false;
     if (next && !remove_container(d, k->next, err))
         return false;
-    if (!before)
-        return k->served ? start_container(d, d->options->app, err)
-                         : !app || remove_container(d, d->options->app, err);
+    if (!before && !k->served)
+        return !app || remove_container(d, d->options->app, err);
+    if (!before && app && str_eq(value_text(app, "Id"), str_of(k->served)))
+        return start_container(d, d->options->app, err);
+    if (!before && !d->orders.dry_run)
+        return error_set(err, ERROR_FAILED, "the container that served before is gone");
     return (!app || remove_container(d, d->options->app, err)) &&
            rename_container(d, k->before, d->options->app, err) &&
            start_container(d, d->options->app, err);

@@ -42,6 +42,8 @@ static const struct {
     {"cidfile", NULL, true},
     {"pull", NULL, true},
     {"memory", "m", true},
+    {"memory-swap", NULL, true},
+    {"memory-reservation", NULL, true},
     {"cpus", NULL, true},
 };
 

@@ -99,6 +99,8 @@ static const struct {
     {"HostConfig.Memory", "--memory", "0"},
     {"HostConfig.MemorySwap", "--memory-swap", "0"},
     {"HostConfig.MemoryReservation", "--memory-reservation", "0"},
+    {"HostConfig.CpuQuota", "--cpu-quota", "0"},
+    {"HostConfig.CpuPeriod", "--cpu-period", "0"},
     {"HostConfig.CpuShares", "--cpu-shares", "0"},
     {"HostConfig.CpusetCpus", "--cpuset-cpus", ""},
     {"HostConfig.PidsLimit", "--pids-limit", "0"},
@@ -179,6 +181,25 @@ add_ports(Arena *arena, const json_t *container, EngineOptions *o)
             o->binds_host |= host.n > 0;
         }
     }
+}
+
+/* Lists of objects. */
+static void
+add_limits(Arena *arena, const json_t *container, EngineOptions *o)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(value_at(container, "HostConfig.Ulimits"), i, one)
+        add(arena, o, "--ulimit",
+            str_of(str_printf(arena, STR_FMT "=%lld:%lld", STR_ARG(value_text(one, "Name")),
+                              (long long)value_number(one, "Soft"),
+                              (long long)value_number(one, "Hard"))));
+    json_array_foreach(value_at(container, "HostConfig.Devices"), i, one)
+        add(arena, o, "--device",
+            str_of(str_printf(arena, STR_FMT ":" STR_FMT ":" STR_FMT,
+                              STR_ARG(value_text(one, "PathOnHost")),
+                              STR_ARG(value_text(one, "PathInContainer")),
+                              STR_ARG(value_text(one, "CgroupPermissions")))));
 }
 
 static bool
@@ -328,6 +349,7 @@ options_of_container(
     Str driver = value_text(container, "HostConfig.LogConfig.Type");
     options_env(arena, value_at(container, "Config.Env"), value_at(image, "Config.Env"), &o.env);
     add_plain(arena, container, &o);
+    add_limits(arena, container, &o);
     add_ports(arena, container, &o);
     add_networks(arena, container, &o);
     if (!add_mounts(arena, container, &o, err))

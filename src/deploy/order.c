@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/fault.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/secret.h"
@@ -229,6 +230,7 @@ order_run(const Orders *orders, Order *order, Answer *ret, Error *err)
                   .said = strbuf_new(arena, SAID_CEILING)};
     if (!start(orders, order, envp, &l, &answer, err))
         return false;
+    FAULT_POINT("deploy.order");
     if (ret)
         *ret = answer;
     return true;

@@ -27,10 +27,13 @@ plain_directives(Script *script, Error *err)
         if (!str_starts(text, STR("lockstep:")))
             continue;
         text = str_trim(str_sub(text, 9, text.n));
+        if (str_eq(text, STR("reversible")))
+            continue;
         if (!str_eq(text, STR("no-transaction"))) {
             load_fail(script, line.start, err, "unknown directive 'lockstep: " STR_FMT "'",
                       STR_ARG(text));
-            return error_hint(err, "The only one is '-- lockstep: no-transaction'.");
+            return error_hint(
+                err, "There are '-- lockstep: no-transaction' and '-- lockstep: reversible'.");
         }
         script->no_transaction = true;
     }

@@ -52,8 +52,9 @@ typedef struct Migration {
     /* By migration_load: */
     bool loaded;
     Script up, down;
-    bool has_down;  /* a down section or file exists */
-    char *checksum; /* SHA-256 hex of the file, line ends as LF: lockstep_migrations.checksum */
+    bool has_down;   /* a down section or file exists */
+    bool reversible; /* a line `-- lockstep: reversible` says that undoing it loses nothing */
+    char *checksum;  /* SHA-256 hex of the file, line ends as LF: lockstep_migrations.checksum */
     char *tool_checksum; /* the format's own (flyway: signed decimal CRC32, sqlx: SHA-384 hex), NULL
                           */
     /* Other values that mean the same content: sqlx with LF and with CRLF line ends, flyway's R__

@@ -201,6 +201,17 @@ split_down(const LoadContext *ctx, Script *script, Error *err)
 
 /* ---- loading ---- */
 
+/* In any format, on a line of its own: its author has thought of what was written since. */
+static bool
+says_reversible(Str text)
+{
+    Line line;
+    for (size_t at = 0; line_next(text, at, &line); at = line.next)
+        if (str_eq(str_trim(line.text), STR("-- lockstep: reversible")))
+            return true;
+    return false;
+}
+
 bool
 migration_load(
     Arena *arena, const Source *source, Migration *m, const SourceOptions *options, Error *err)
@@ -219,6 +230,8 @@ migration_load(
             return false;
         next.has_down = true;
     }
+    next.reversible =
+        says_reversible(next.up.text) || (next.down_path && says_reversible(next.down.text));
     if (format->sections && !format->sections(&ctx, err))
         return false;
     if (!split(&ctx, &next.up, err) || (next.has_down && !split_down(&ctx, &next.down, err)))

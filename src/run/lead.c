@@ -202,6 +202,13 @@ load_items(Lead *l, Error *err)
             return error_hint(err,
                               "Write the script that undoes it, or a new migration that does.");
         }
+        if (l->options->only_reversible && !m->reversible) {
+            error_set(err, ERROR_REFUSED, "version %s does not say that it is reversible",
+                      m->version ? m->version : title(m));
+            error_at(err, m->path, 0, 0);
+            return error_hint(err, "Where undoing it loses nothing that was written since, say so "
+                                   "on a line of its own: `-- lockstep: reversible`.");
+        }
     }
     return true;
 }

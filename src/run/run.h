@@ -32,6 +32,7 @@ typedef struct RunOptions {
     bool rollback;
     int64_t steps;
     const char *to;
+    bool only_reversible; /* refused unless each of them says that it is */
     /* Called with "3/12 20240101_x" while migrating (progress for health and terminals). */
     void (*progress)(void *ctx, int64_t done, int64_t total, const char *what);
     void *progress_ctx;

@@ -11,6 +11,7 @@ import signal
 
 import pytest
 from support import deploy, net
+from support.binary import SOAK
 
 ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
 TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
@@ -233,3 +234,61 @@ def test_killed_while_it_migrates(running, how):
     again = running.deploy("web:2", *HEALTH, "--lock-wait", "30s")
     assert running.serves() == "version 2" and running.containers() == ["web"], again
     assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
+
+
+SICK = 'CMD ["httpd", "-f", "-p", "8001", "-h", "/app/www"]'
+
+
+def test_migrations_are_rolled_back_where_they_say_so(running):
+    """Only when asked, and only where each of them is marked."""
+    down = {"002_email.down.sql": "ALTER TABLE users DROP COLUMN email;"}
+    marked = {"002_email.down.sql": "-- lockstep: reversible\n" + down["002_email.down.sql"]}
+    words = (*HEALTH, "--verify", "1s", "--rollback-migrations")
+    result = running.deploy(running.image("2", TWO | down, SICK), *words, expect=7)
+    assert "does not say that it is reversible" in result.err
+    assert "the schema is at 002" in result.err
+    assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
+    running.engine.docker("volume", "create", "data")
+    with_mark = running.image("3", TWO | marked | {"003_b.sql": "CREATE TABLE b (x int);",
+                              "003_b.down.sql": "-- lockstep: reversible\nDROP TABLE b;"}, SICK)
+    result = running.deploy(with_mark, *words, expect=7)
+    assert "rolled back 1 migration" in result.err and "the schema is as it was" in result.err
+    assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
+    assert running.serves() == "version 1"
+
+
+def orders(site, *words):
+    """How many orders such a deploy gives."""
+    listed = site.deploy(*words, fault="list").err
+    return listed.count("fault: deploy.order")
+
+
+def test_killed_after_each_order(running):
+    """Whatever was done last: the service serves one version, and the next deploy makes it right."""
+    version, first = 2, ONE
+    count = orders(running, running.image(str(version), first), *HEALTH)
+    assert count > 10
+    for order in range(1, count + 1) if SOAK else range(3, count + 1, 3):
+        version += 1
+        files = ONE | {f"{v:03}_t.sql": f"CREATE TABLE t{v} (x int);" for v in range(3, version + 1)}
+        image = running.image(str(version), files)
+        running.deploy(image, *HEALTH, fault=f"deploy.order:{order}:kill", expect=137)
+        running.deploy(image, *HEALTH)
+        assert running.serves() == f"version {version}", order
+        assert running.containers() == ["web"], order
+    applied = running.query("SELECT count(*) FROM lockstep_migrations")
+    assert applied == [str(version - 1)]
+
+
+def test_putting_back_fails(running):
+    """Exit 8 names what is left, and the next deploy mends it."""
+    running.engine.docker("rm", "-f", "web")
+    running.engine.docker("run", "-d", "--name", "web", "-p", "8080:8000", *ENV, "web:1")
+    sick = running.image("2", TWO, SICK)
+    started = running.start(sick, *HEALTH, "--verify", "4s")
+    net.until(lambda: "web.before" in running.containers(), what="the release")
+    running.engine.docker("rm", "-f", "web.before")
+    result = started.finish(expect=8)
+    assert "A person is needed" in result.err and "the schema is at 002" in result.err
+    running.deploy(running.image("3", TWO), *HEALTH, "--options", "-v data:/data")
+    assert running.serves() == "version 3"
