@@ -15,6 +15,9 @@
 #include "deploy/version.h"
 #include "core/banned.h"
 
+/* Between two looks at the clock and for signals. */
+enum { ENTRIES_UNCHECKED = 64 };
+
 struct Tar {
     Arena *arena;
     const char *name;
@@ -24,43 +27,49 @@ struct Tar {
     int64_t counted;  /* unpacked bytes that the limits know of */
     int64_t expected; /* where in the entry the next piece begins */
     bool begun;       /* a first piece was looked at */
+    locale_t utf8;    /* 0 = there is none */
     Error failure;    /* of `from` or of the limits, while libarchive was at work */
 };
 
 /* ---- names are bytes ---- */
 
 /* libarchive turns names of UTF-8 into the locale's, and in "C" makes '?' of what is not ASCII. */
-static locale_t
-enter_utf8(void)
-{
-    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    return utf8 ? uselocale(utf8) : (locale_t)0;
-}
-
 static void
 leave_utf8(locale_t *before)
 {
-    if (!*before)
-        return;
-    locale_t utf8 = uselocale(*before);
-    freelocale(utf8);
+    if (*before)
+        uselocale(*before);
 }
-#define WITH_UTF8_NAMES CLEANUP(leave_utf8) UNUSED locale_t before = enter_utf8()
+#define WITH_UTF8_NAMES(tar)                                                                       \
+    CLEANUP(leave_utf8) UNUSED locale_t before = (tar)->utf8 ? uselocale((tar)->utf8) : (locale_t)0
 
 /* ---- limits ---- */
+
+/* Cheap: called for each file. A bomb is known long before it has unpacked to the limit. */
+static bool
+check_bytes(Tar *t, Error *err)
+{
+    ReadLimits *l = t->limits;
+    int64_t now = t->reader ? archive_filter_bytes(t->reader, 0) : 0;
+    int64_t packed = t->reader ? archive_filter_bytes(t->reader, -1) : 0;
+    if (now > t->counted) {
+        l->bytes += now - t->counted;
+        t->counted = now;
+    }
+    if (now > IMAGE_RATIO_FROM && now / IMAGE_RATIO_MAX > packed)
+        return error_set(err, ERROR_USAGE, "'%s' unpacks to more than %d times its size", t->name,
+                         IMAGE_RATIO_MAX);
+    return l->bytes <= IMAGE_BYTES_MAX ||
+           error_set(err, ERROR_USAGE, "'%s' unpacks to more than %lld GiB", t->name,
+                     (long long)(IMAGE_BYTES_MAX >> 30));
+}
 
 static bool
 check_limits(Tar *t, Error *err)
 {
     ReadLimits *l = t->limits;
-    int64_t now = t->reader ? archive_filter_bytes(t->reader, 0) : 0;
-    if (now > t->counted) {
-        l->bytes += now - t->counted;
-        t->counted = now;
-    }
-    if (l->bytes > IMAGE_BYTES_MAX)
-        return error_set(err, ERROR_USAGE, "'%s' unpacks to more than %lld GiB", t->name,
-                         (long long)(IMAGE_BYTES_MAX >> 30));
+    if (!check_bytes(t, err))
+        return false;
     if (l->deadline_ms && clock_ms() > l->deadline_ms)
         return error_set(err, ERROR_FAILED, "'%s' was not read in time", t->name);
     return !l->wait || wait_check(l->wait, err);
@@ -131,7 +140,8 @@ tar_open(Arena *arena, const char *name, Bytes from, ReadLimits *limits, Tar **r
 {
     Tar *t = arena_make(arena, Tar);
     *t = (Tar){.arena = arena, .name = name, .from = from, .limits = limits, .failure = ERROR_INIT};
-    WITH_UTF8_NAMES;
+    t->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    WITH_UTF8_NAMES(t);
     t->reader = archive_read_new();
     if (!t->reader)
         return error_set(err, ERROR_FAILED, "out of memory");
@@ -154,6 +164,8 @@ tar_close(Tar **tar)
 {
     if (*tar && (*tar)->reader)
         archive_read_free((*tar)->reader);
+    if (*tar && (*tar)->utf8)
+        freelocale((*tar)->utf8);
     *tar = NULL;
 }
 
@@ -178,7 +190,7 @@ bool
 tar_next(Tar *t, bool *ret_there, Entry *ret, Error *err)
 {
     struct archive_entry *entry;
-    WITH_UTF8_NAMES;
+    WITH_UTF8_NAMES(t);
     int result = archive_read_next_header(t->reader, &entry);
     if (result == ARCHIVE_EOF) {
         *ret_there = false;
@@ -186,7 +198,7 @@ tar_next(Tar *t, bool *ret_there, Entry *ret, Error *err)
     }
     if (result < ARCHIVE_WARN)
         return failed(t, err);
-    if (!check_limits(t, err))
+    if (t->limits->entries % ENTRIES_UNCHECKED ? !check_bytes(t, err) : !check_limits(t, err))
         return false;
     if (++t->limits->entries > IMAGE_ENTRIES_MAX)
         return error_set(err, ERROR_USAGE, "'%s' holds more than %d files", t->name,

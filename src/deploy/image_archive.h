@@ -15,8 +15,10 @@ enum {
     IMAGE_ENTRIES_MAX = 1000000, /* in all layers together */
     IMAGE_PATH_MAX = 4096,       /* bytes of a name in an archive */
     IMAGE_TEXT_MAX = 1 << 20,    /* a file that is kept */
+    IMAGE_RATIO_MAX = 200,       /* ... a layer unpacks to no more than this many times its size */
 };
-#define IMAGE_BYTES_MAX ((int64_t)32 << 30) /* unpacked, in all layers together */
+#define IMAGE_BYTES_MAX  ((int64_t)32 << 30) /* unpacked, in all layers together */
+#define IMAGE_RATIO_FROM ((int64_t)1 << 30)  /* from this size on ... */
 
 /* What all archives of one image may take together. */
 typedef struct ReadLimits {

@@ -223,7 +223,7 @@ def test_whiteouts(look):
 
 
 def test_settings_choose(look):
-    files = tar(*app({"manage.py": "", "sql/1_a.sql": SQL, "migrations/1_b.sql": SQL}),
+    files = tar(*app({"manage.py": "import django", "sql/1_a.sql": SQL, "migrations/1_b.sql": SQL}),
                 ("usr/bin/python3", b"\x7fELF", 0o755))  # fmt: skip
     data = saved([files], {"WorkingDir": "/app"})
     refused(look(data, expect=2), "two migration tools", "manage.py", "migrations")
@@ -327,25 +327,12 @@ def test_sizes_that_lie(look):
     refused(look(data, expect=2), "package.json", "larger than 1 MiB")
 
 
-def zeros(count, name="app/x"):
-    """A gzip stream of `count` MiB of a file, made without ever being so large."""
-    head = tarfile.TarInfo(name)
-    head.size = count << 20
-    out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as stream:
-        stream.write(head.tobuf())
-    piece = gzip.compress(bytes(1 << 20), 9)
-    return out.getvalue() + piece * count
-
-
 def test_bomb(look):
-    """40 GiB out of 40 MB: given up on, not waited for."""
-    member = gzip.compress(bytes(64 << 20), 9)
-    layer = zeros(0, "a")[:0] + gzip.compress(tarfile.TarInfo("app/x").tobuf())
+    """40 GiB out of 40 MB: given up on after the first, not waited for."""
     head = tarfile.TarInfo("app/x")
     head.size = 40 << 30
-    layer = gzip.compress(head.tobuf(tarfile.GNU_FORMAT)) + member * 640
-    refused(look(layout_raw(layer), expect=2, timeout=300), "unpacks to more than 32 GiB")
+    layer = gzip.compress(head.tobuf(tarfile.GNU_FORMAT)) + gzip.compress(bytes(64 << 20), 9) * 640
+    refused(look(layout_raw(layer), expect=2), "unpacks to more than 200 times its size")
 
 
 def layout_raw(layer):
