@@ -26,6 +26,7 @@ LIBRARY = {
     "libsqlite3.a": "sqlite",
     "libz.a": "zlib",
     "libcurl.a": "curl",
+    "libarchive.a": "libarchive",
     "libjansson.a": "jansson",
     "libyaml.a": "libyaml",
 }

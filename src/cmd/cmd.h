@@ -162,6 +162,7 @@ int cmd_rollback(Cli *cli, Error *err);
 int cmd_wait(Cli *cli, Error *err);
 int cmd_history(Cli *cli, Error *err);
 int cmd_detect(Cli *cli, Error *err);
+int cmd_detect_image(Cli *cli, const char *name, Error *err);
 int cmd_check(Cli *cli, Error *err);
 int cmd_deploy(Cli *cli, Error *err);
 int cmd_new(Cli *cli, Error *err);

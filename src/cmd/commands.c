@@ -39,6 +39,14 @@ static const CommandOption json_only[] = {
     OPTIONS_END,
 };
 
+static const CommandOption detect_options[] = {
+    {"image", "REF|FILE",
+     "look into a container image instead: one that the engine has, or a file that `docker save` "
+     "wrote; nothing of it is run"},
+    OPTION_JSON,
+    OPTIONS_END,
+};
+
 static const CommandOption status_options[] = {
     {"check", NULL,
      "let the exit status tell: 0 up to date, 3 something is pending, 6 an applied "
@@ -207,9 +215,10 @@ const Command commands[] = {
         .group = "Look",
         .args = "[OPTIONS]",
         .summary = "Which migrations and which database were found, and why.",
-        .details = "Connects to nothing and shows no secret.",
-        .examples = "lockstep detect",
-        .options = json_only,
+        .details = "Connects to no database and shows no secret.",
+        .examples = "lockstep detect\n"
+                    "lockstep detect --image registry.example/app:7 --json",
+        .options = detect_options,
         .settings = "database,migrations",
         .looks = true,
         .run = cmd_detect,

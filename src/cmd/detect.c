@@ -123,6 +123,9 @@ int
 cmd_detect(Cli *cli, Error *err)
 {
     Detected d;
+    const char *image = cli_option(cli, "image");
+    if (image)
+        return cmd_detect_image(cli, image, err);
     if (!detect(cli, &d, err))
         return error_exit_status(err);
     if (cli_option(cli, "json"))

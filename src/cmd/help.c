@@ -6,6 +6,7 @@
 #include "conf/version.h"
 #include "core/version.h"
 #include "db/version.h"
+#include "deploy/version.h"
 #include "sql/version.h"
 
 #include <string.h>
@@ -248,6 +249,7 @@ help_version(Arena *arena, StrBuf *out)
     conf_libraries(arena, &libraries);
     sql_libraries(arena, &libraries);
     db_libraries(arena, &libraries);
+    deploy_libraries(arena, &libraries);
     strbuf_puts(out, "lockstep " LOCKSTEP_VERSION "\n");
     for (size_t i = 0; i < libraries.n; i++)
         strbuf_printf(out, "%s %s\n", libraries.p[i].name, libraries.p[i].version);

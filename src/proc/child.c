@@ -32,7 +32,7 @@ typedef struct Stream {
     char *line; /* LINE_CEILING bytes; what goes over it is dropped */
 } Stream;
 
-typedef struct Running {
+typedef struct Child {
     Wait *wait;
     const ChildSpec *spec;
     pid_t pid;
@@ -43,6 +43,9 @@ typedef struct Running {
     int signal; /* the first that came; kept from the Wait, so that its tick goes on */
     bool stopping;
     int64_t kill_at_ms, deadline_ms; /* -1 = not set */
+    /* As the Wait had them before. */
+    int (*reader)(int);
+    int cleaning;
 } Running;
 
 static void
@@ -317,41 +320,115 @@ supervise(Running *r, Error *err)
     drain_rest(r);
 }
 
-bool
-child_run(Wait *w, const ChildSpec *spec, int *ret_status, Error *err)
+/* Starts it; what is to be undone at the end is kept in `r`. */
+static bool
+begin(Running *r, Arena *arena, Wait *w, const ChildSpec *spec, Error *err)
 {
-    SCRATCH_ARENA(scratch);
-    AUTO_RUNNING r = {.wait = w,
-                      .spec = spec,
-                      .pid = -1,
-                      .status = -1,
-                      .events = -1,
-                      .pidfd = -1,
-                      .kill_at_ms = -1,
-                      .deadline_ms = -1};
-    char *program = proc_which(scratch, spec->argv[0], spec->envp);
+    *r = (Running){.wait = w,
+                   .spec = spec,
+                   .pid = -1,
+                   .status = -1,
+                   .events = -1,
+                   .pidfd = -1,
+                   .kill_at_ms = -1,
+                   .deadline_ms = -1,
+                   .reader = w->read_signal,
+                   .cleaning = w->cleaning};
+    char *program = proc_which(arena, spec->argv[0], spec->envp);
     for (int i = 0; i < 2; i++)
-        r.streams[i] = (Stream){.fd = -1, .line = arena_alloc(scratch, LINE_CEILING)};
+        r->streams[i] = (Stream){.fd = -1, .line = arena_alloc(arena, LINE_CEILING)};
     if (!program)
         return error_set(err, ERROR_FAILED, "'%s' is not there, or cannot be executed",
                          spec->argv[0]);
     proc_become_reaper();
-    if (!start(&r, program, err))
+    if (!start(r, program, err))
         return false;
     if (spec->timeout_ms > 0)
-        r.deadline_ms = clock_ms() + spec->timeout_ms;
+        r->deadline_ms = clock_ms() + spec->timeout_ms;
     /* Whoever reaps orphans when a signal is read would take the child's status away. */
-    int (*reader)(int) = w->read_signal;
-    int cleaning = w->cleaning;
-    if (reader)
+    if (r->reader)
         w->read_signal = signals_read;
-    supervise(&r, err);
-    w->read_signal = reader;
-    w->cleaning = cleaning;
-    if (r.signal)
-        w->signal_caught = r.signal;
+    return true;
+}
+
+static void
+finish(Running *r, Error *err)
+{
+    supervise(r, err);
+    r->wait->read_signal = r->reader;
+    r->wait->cleaning = r->cleaning;
+    if (r->signal)
+        r->wait->signal_caught = r->signal;
+}
+
+bool
+child_run(Wait *w, const ChildSpec *spec, int *ret_status, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    AUTO_RUNNING r;
+    if (!begin(&r, scratch, w, spec, err))
+        return false;
+    finish(&r, err);
     if (err->code != ERROR_NONE)
         return false;
     *ret_status = r.status;
+    return true;
+}
+
+/* ---- read as it comes ---- */
+
+bool
+child_open(Arena *arena, Wait *w, const ChildSpec *spec, Child **ret, Error *err)
+{
+    Running *r = arena_make(arena, Running);
+    if (!begin(r, arena, w, spec, err)) {
+        close_running(r);
+        return false;
+    }
+    *ret = r;
+    return true;
+}
+
+bool
+child_read(Child *r, char *buf, size_t size, size_t *ret_n, Error *err)
+{
+    for (Stream *s = &r->streams[0]; s->fd >= 0;) {
+        ssize_t n = read(s->fd, buf, size);
+        if (n > 0) {
+            *ret_n = (size_t)n;
+            return true;
+        }
+        if (n == 0)
+            close_fd(&s->fd);
+        else if (errno != EINTR && errno != EAGAIN)
+            return error_set_errno(err, ERROR_FAILED, errno, "cannot read what '%s' writes",
+                                   r->spec->argv[0]);
+        if (s->fd < 0)
+            break;
+        int64_t until = earlier(r->deadline_ms, r->kill_at_ms);
+        if (wait_fd(r->wait, r->events, POLLIN, until, err) == WAIT_STOPPED)
+            return false;
+        drain(r, 1, PIECES);
+        (void)family_is_gone(r);
+        look_at_clock(r, err);
+        if (err->code != ERROR_NONE)
+            return false;
+    }
+    *ret_n = 0;
+    return true;
+}
+
+bool
+child_close(Child *r, int *ret_status, Error *err)
+{
+    if (r->streams[0].fd >= 0) {
+        close_fd(&r->streams[0].fd);
+        stop(r, SIGTERM);
+    }
+    finish(r, err);
+    close_running(r);
+    if (err->code != ERROR_NONE)
+        return false;
+    *ret_status = r->status;
     return true;
 }

@@ -45,5 +45,18 @@ typedef struct ChildSpec {
  * child of the process while it runs. *ret_status: exit code, 128+N.
  */
 bool child_run(Wait *w, const ChildSpec *spec, int *ret_status, Error *err) MUST_CHECK;
+
+/*
+ * The same, with its stdout read piece by piece, so that nothing of it has to be kept (stdout_fd is
+ * -1; `line` gets stderr alone). `spec` must live until child_close, which every child_open that
+ * succeeded needs: what was not read to its end is ended by SIGTERM. The time-out counts while
+ * child_read waits, and in child_close.
+ */
+typedef struct Child Child;
+bool child_open(Arena *arena, Wait *w, const ChildSpec *spec, Child **ret, Error *err) MUST_CHECK;
+/* *ret_n 0: the end of its output. */
+bool child_read(Child *child, char *buf, size_t size, size_t *ret_n, Error *err) MUST_CHECK;
+bool child_close(Child *child, int *ret_status, Error *err) MUST_CHECK;
+
 /* Full path of a program in PATH, NULL when there is none. */
 char *proc_which(Arena *arena, const char *program, char *const *envp);
