@@ -93,6 +93,8 @@ clear_up(Deploy *d, Error *err)
 {
     Docker *k = d->state;
     AUTO_JSON *app = NULL, *before = NULL, *next = NULL;
+    if (!engine_sweep(d, err))
+        return false;
     if (d->orders.dry_run)
         return true;
     if (!engine_inspect(d, "container", d->options->app, &app, err) ||

@@ -39,6 +39,9 @@ typedef struct EngineJob {
 bool engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret, Error *err)
     MUST_CHECK;
 
+/* Containers of this app's migrations that were never started, or whose deploy is gone: removed.
+ * Those that run go on: the new migration waits for them, as replicas do. */
+bool engine_sweep(Deploy *d, Error *err) MUST_CHECK;
 /* Words for `docker create` that a job may share with the service: without ports, names, restarts,
  * health checks. */
 Words engine_job_options(Arena *arena, char *const *options);

@@ -245,3 +245,24 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
         log_warn("deploy.again", "how the migration ended is not known: asking again");
     }
 }
+
+bool
+engine_sweep(Deploy *d, Error *err)
+{
+    Answer answer;
+    Order order = engine_order(d, "ps", "--all", "--quiet", "--filter",
+                               str_printf(d->arena, "label=lockstep_app=%s", d->options->app),
+                               "--filter", "status=created", "--filter", "status=exited",
+                               "--filter", "status=dead", NULL);
+    if (!order_run(&d->orders, &order, &answer, err))
+        return false;
+    for (Str rest = answer.out; rest.n;) {
+        size_t end = str_find(rest, '\n');
+        Order rm = engine_order(d, "rm", "--force", str_dup(d->arena, str_sub(rest, 0, end)), NULL);
+        rm.may_fail = true;
+        if (!order_run(&d->orders, &rm, NULL, err))
+            return false;
+        rest = str_sub(rest, end < rest.n ? end + 1 : rest.n, rest.n);
+    }
+    return true;
+}

@@ -8,6 +8,7 @@
  */
 
 #include "deploy/deploy.h"
+#include "deploy/image.h"
 #include "deploy/job.h"
 #include "deploy/order.h"
 
@@ -20,8 +21,9 @@ typedef struct Deploy {
     Orders orders;
     const char *id;    /* of this deploy: in names and labels */
     const char *image; /* as asked for; after `inspect` exactly that: a digest or an id */
-    const char
-        *lockstep; /* its path in the image, or where ours is put in the migration's container */
+    Image inside;      /* what it holds, once it was inspected */
+    /* The path of lockstep in it, or where ours is put in the migration's container. */
+    const char *lockstep;
     bool lockstep_is_ours;     /* the image holds none: this program is copied, from ... */
     const char *lockstep_here; /* ... this path */
     /* The image holds migrations, as far as can be seen; else why nothing is migrated. */
@@ -29,7 +31,6 @@ typedef struct Deploy {
     const char *migrates_not;
     /* What served when this deploy began: an image, exactly; NULL = nothing did. */
     const char *before;
-    const char *url; /* where the new release can be asked for its health; NULL = unknown */
     JobReport migrated;
     bool locked;
     void *state;
