@@ -316,7 +316,7 @@ tell_start(const Lead *l)
     const Survey *s = l->survey;
     const Tool *tool = l->options->project->tool;
     SCRATCH_ARENA(scratch);
-    char *many = s->unknown
+    char *many = s->unknown || s->asks
                      ? str_printf(scratch, "%s", tool->title)
                      : str_printf(scratch, "%zu to apply with %s", s->plan.pending.n, tool->title);
     if (l->options->rollback)
@@ -384,7 +384,7 @@ wrapped_lead(Lead *l, RunReport *ret, Error *err)
     if (trouble)
         return refuse_trouble(trouble, err);
     tell_troubles(&s->tool);
-    if (!l->options->rollback && !s->unknown && !s->plan.pending.n) {
+    if (!l->options->rollback && !s->unknown && !s->asks && !s->plan.pending.n) {
         ret->outcome = RUN_NOTHING;
         return s->plan.missing.n || lead_remember(l, err);
     }

@@ -116,6 +116,11 @@ class ToolCase:
     def detected(self):
         return self.tool or self.name
 
+    @property
+    def table_sql(self):
+        """Its version table as PostgreSQL spells it."""
+        return ".".join(f'"{part}"' for part in self.table.split("."))
+
     def missing(self, engine):
         """Why it cannot run here, or None."""
         lacking = [name for name in self.modules if not (MODULES / name).is_dir()]
