@@ -386,9 +386,12 @@ class Project:
     def take(self, part):
         """As it was before `add`: an image built earlier."""
         folder = FIXTURES / self.tool.name / part
-        for path in folder.rglob("*"):
+        for path in sorted(folder.rglob("*"), reverse=True):
+            laid = self.runner.dir / path.relative_to(folder)
             if path.is_file():
-                (self.runner.dir / path.relative_to(folder)).unlink()
+                laid.unlink()
+            elif not any(laid.iterdir()):
+                laid.rmdir()
         self._lay("base")
 
     def close(self):
