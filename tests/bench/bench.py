@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times lockstep against the databases' own clients and against dbmate, and writes docs/benchmarks.md.
+"""Times lockstep against the databases' own clients, against dbmate and against the tools that it
+starts (projects.py), and writes docs/benchmarks.md.
 
 Everything runs on a private PostgreSQL 15 with the settings that Debian ships (fsync on), over TCP on
 127.0.0.1, and on SQLite files. What is compared takes turns, so that a busy moment of the machine
@@ -423,7 +424,8 @@ def page(bench, load):
         "compared took turns. PostgreSQL ran with the settings that Debian ships, fsync on, over TCP",
         "on the loopback. Both lockstep and dbmate read the same directory, in dbmate's format: a",
         "third `CREATE TABLE`, a third `ALTER TABLE` and `CREATE INDEX`, a third `INSERT` of three",
-        "rows.",
+        "rows. Around other people's tools, the projects are those of the tests (tests/tools), with three",
+        "migrations of their own, and each tool is compared with its own no-op.",
         "",
         f"- Date: {datetime.date.today().isoformat()}",
         f"- Machine: {machine()}; load average before and after:"
