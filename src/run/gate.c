@@ -44,3 +44,11 @@ gate_remember(Arena *arena, Db *db, const RunOptions *options, const Source *sou
         return false;
     return db_changes(db) > 0;
 }
+
+bool
+gate_may_record(Db *db, Str schema)
+{
+    Error ignored = ERROR_INIT;
+    return db_do(db, Q_RUN_MAY_RECORD, DB_ARGS(ARG_IDENT("runs", schema, STR("lockstep_runs"))),
+                 &ignored);
+}

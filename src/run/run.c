@@ -167,7 +167,9 @@ judge(Attempt *a, bool *ret_pending, bool *ret_settled, Error *err)
     /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets the
      * lock says so. */
     bool running = latest.found && strcmp(latest.outcome, "running") == 0;
-    *ret_pending = s->plan.pending.n > 0 || s->unknown || s->asks;
+    /* A service may start with a role that may only look: then what it sees has to do. */
+    bool asks = s->asks && gate_may_record(a->db, runs_schema);
+    *ret_pending = s->plan.pending.n > 0 || s->unknown || asks;
     *ret_settled = !*ret_pending && !(half_done || running);
     /* An older image forgets nothing for the newer one, whose tool would be started once more. */
     bool older = o->project && s->plan.ahead.n > 0;

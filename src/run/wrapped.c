@@ -65,12 +65,12 @@ fill_plan(Arena *arena, Survey *s)
 
 /* Nothing seems to be pending, but something is not as the last success left it. A tool does more
  * than its table tells (Django makes permissions after migrating), and knows more than its files:
- * it is started once. Not where its answer could not be recorded, as that would be every time; not
- * where the database knows more than this image, as most tools refuse that. */
+ * it is started once. Not where nothing was ever recorded, as another may migrate here; not where
+ * the database knows more than this image, as most tools refuse that. */
 static bool
 is_worth_asking(const Survey *s)
 {
-    return s->plan.state == PLAN_CURRENT && !s->plan.missing.n && s->ledger.spec.own_allowed &&
+    return s->plan.state == PLAN_CURRENT && !s->plan.missing.n && s->ledger.runs_exists &&
            !s->facts.read_only && !s->facts.standby;
 }
 

@@ -354,3 +354,18 @@ def test_weaker_role_is_not_enough(django_on_postgres, weak):
     result = project.runner.run("run", *SERVED, expect=1)
     assert result.out == "" and "permission denied" in result.err, result
     assert not migrated(project)
+
+
+def test_service_that_may_only_look(django_on_postgres, weak):
+    """A release migrated; the service's role may not. Nothing is pending, so it starts, even where
+    its image is not quite the one that migrated."""
+    project, db = django_on_postgres, django_on_postgres.db
+    project.runner.run("migrate")
+    with db.as_app() as connection, connection.cursor() as cursor:
+        cursor.execute(f"REVOKE INSERT, UPDATE ON lockstep_runs FROM {weak}")
+    project.runner.write("site_/more.py", "MORE = True\n")
+    project.runner.env["DATABASE_URL"] = db.server.url(db.name, weak, WEAK_PASSWORD)
+    project.starts()
+    result = project.runner.run("run", *SERVED)
+    assert result.out == "served\n" and "Migration skipped" in result.err, result
+    assert not project.starts()
