@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 from support import net, secrets, tools
 from support.binary import BINARY, Lockstep
+from support.engine import Link
 
 SERVED = ("--", "echo", "served")
 WEAK_PASSWORD = secrets.register("weak-r0le-pass")
@@ -274,6 +275,58 @@ def test_nobody_on_a_read_only_file_system(root, sampler, postgres):
     )
     assert "Migration skipped" in again.err and again.out == "served\n", again
     assert not list(pathlib.Path(runner.dir).rglob("__pycache__"))
+
+
+BUSYBOX = pathlib.Path("/usr/bin/busybox")
+SQL = {"/app/migrations/1_users.sql": "CREATE TABLE users (id integer PRIMARY KEY);\n"}
+HARDENED = ("--read-only", "--network", "none", "--user", "65532", "--cap-drop", "ALL")
+
+
+@pytest.mark.static
+def test_container_of_two_files(engine):
+    """No shell, no user, no writable file but the database's, no network: the service is process 1."""
+    files = {"/lockstep": BINARY, "/busybox": BUSYBOX, **SQL}
+    engine.image_from_files(
+        "two-files",
+        files,
+        'ENTRYPOINT ["/lockstep", "run", "--"]',
+        'CMD ["/busybox", "sh", "-c", "echo $$"]',
+        "WORKDIR /app",
+        "ENV DATABASE_URL=sqlite:////data/app.db",
+    )
+    done = engine.docker("run", "--rm", *HARDENED, "--tmpfs", "/data:mode=1777", "two-files")
+    assert done.stdout == "1\n" and "Migration finished: 1 applied" in done.stderr, done
+    # The release's job is the same image with another command.
+    job = engine.docker(
+        "run", "--rm", *HARDENED, "--tmpfs", "/data:mode=1777", "two-files", "/lockstep", "migrate"
+    )
+    assert not job.stdout and job.stderr.count("Migration applied") == 1, job
+
+
+@pytest.mark.static
+def test_container_with_docker_entrypoint_d(engine):
+    """Its own entrypoint stays; lockstep is what it becomes, and then the service."""
+    files = {
+        "/docker-entrypoint.sh": (ENTRYPOINT, 0o755),
+        "/app/docker-entrypoint.d/10-note.sh": ("#!/bin/sh\necho from the folder\n", 0o755),
+        "/bin/lockstep": BINARY,
+        "/bin/busybox": BUSYBOX,
+        "/bin/sh": Link("busybox"),
+        "/bin/echo": Link("busybox"),
+        **SQL,
+    }
+    engine.image_from_files(
+        "with-folder",
+        files,
+        'ENTRYPOINT ["/docker-entrypoint.sh"]',
+        'CMD ["lockstep", "run", "--", "echo", "served"]',
+        "WORKDIR /app",
+        "ENV PATH=/bin",
+        "ENV DATABASE_URL=sqlite:////data/app.db",
+    )
+    done = engine.docker("run", "--rm", *HARDENED, "--tmpfs", "/data:mode=1777", "with-folder")
+    assert done.stdout == "from the folder\nserved\n", done
+    assert done.stderr.count("Migration applied") == 1, done
 
 
 # -- a stronger role for migrating ------------------------------------------------------------------

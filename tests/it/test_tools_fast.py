@@ -22,7 +22,11 @@ NEWEST = {
         "INSERT INTO django_migrations (app, name, applied) VALUES ('blog', '0009_later', now())",
         "name = '0003_email'",
     ),
-    "alembic": ("alembic/versions/a3_email.py", "UPDATE alembic_version SET version_num = 'a9'", ""),
+    "alembic": (
+        "alembic/versions/a3_email.py",
+        "UPDATE alembic_version SET version_num = 'a9'",
+        "",
+    ),
     "flask-migrate": (
         "migrations/versions/a3_email.py",
         "UPDATE alembic_version SET version_num = 'a9'",

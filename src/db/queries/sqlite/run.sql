@@ -60,9 +60,6 @@ update :"runs" set fingerprint = :fingerprint
 where run_id = (select run_id from :"runs" where outcome = 'succeeded'
                 order by started_at desc limit 1)
 
--- name: run_may_record
-update :"runs" set outcome = outcome where 1 = 0
-
 -- name: run_latest
 select run_id, outcome, coalesce(host, ''), coalesce(pid, 0), applied,
        cast((julianday('now') - julianday(heartbeat_at)) * 86400000 as integer),
