@@ -285,7 +285,10 @@ def test_files(project):
     newest = project.runner.dir / NEWEST[tool.name][0]
     idle(project)
 
+    assert "nothing would be done" in project.runner.run("plan").out or not tells(project)
     with touched(newest):
+        if tells(project):
+            assert "would be started once" in project.runner.run("plan").out
         asked(project, expect=(0,))
     idle(project)
 
