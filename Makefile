@@ -57,7 +57,7 @@ check: deps ## format, layers, headers, manual, static analysis; runs no test
 
 .PHONY: bench
 bench: deps ## measure against psql, sqlite3, dbmate; dist/lockstep where it is there
-	@$(MAKE) --no-print-directory build-bench $(PEERS)
+	@$(MAKE) --no-print-directory build-bench $(PEERS) $(TOOLS)
 	@tests/bench/bench.py --lockstep $(or $(wildcard dist/lockstep),build-bench/lockstep)
 
 .PHONY: release

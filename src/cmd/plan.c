@@ -173,6 +173,11 @@ print_plan(Cli *cli, const Look *look, StrBuf *out)
         print_migration(cli, plan, plan->pending.p[i].m, db_caps(look->db), out);
     if (plan->pending.n)
         strbuf_printf(out, "\n%zu to apply: run `lockstep migrate`.\n", plan->pending.n);
+    else if (look->survey->asks)
+        strbuf_printf(out,
+                      "\nNothing is pending. As the project is not as the last success left it, %s "
+                      "would be started once to be sure.\n",
+                      look->options.project->tool->title);
     else if (!look->survey->unknown)
         strbuf_puts(out, "\nNothing is pending: nothing would be done.\n");
 }

@@ -1,66 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which database: one table of URL variables and one of discrete sets, in the order of contract 3.
- */
+/* Which database: URL variables, then discrete sets, in the order of core/env_database.h. */
 
 #include "conf/database.h"
 
 #include <string.h>
 
+#include "core/env_database.h"
 #include "core/banned.h"
-
-/* A direct connection before a pooled one: session locks do not hold through a pooler. */
-static const char *const url_variables[] = {
-    "DIRECT_URL",
-    "DATABASE_URL_UNPOOLED",
-    "POSTGRES_URL_NON_POOLING",
-    "DATABASE_URL",
-    "POSTGRES_URL",
-    "MYSQL_URL",
-    "SQLALCHEMY_DATABASE_URI",
-    "JDBC_DATABASE_URL",
-};
-
-/* PART_ENGINE: where `engine` is not NULL it decides nothing, but is told as where it came from. */
-enum { PART_HOST, PART_PORT, PART_DATABASE, PART_USER, PART_PASSWORD, PART_ENGINE, PART_COUNT };
-
-typedef struct PartSet {
-    const char *engine; /* NULL = asked for by PART_ENGINE or the port */
-    /* Any of these being set makes the set the choice. */
-    const char *present[3];
-    const char *names[PART_COUNT][4]; /* first one set wins */
-    bool defaults_to_user;            /* the database, as the server's image has it */
-} PartSet;
-
-static const PartSet sets[] = {
-    {"postgres",
-     {"PGHOST", "PGDATABASE", "PGSERVICE"},
-     {{"PGHOST"}, {"PGPORT"}, {"PGDATABASE"}, {"PGUSER"}, {"PGPASSWORD"}, {"PGSERVICE"}}},
-    {"postgres",
-     {"POSTGRES_HOST"},
-     {{"POSTGRES_HOST"},
-      {"POSTGRES_PORT"},
-      {"POSTGRES_DB", "POSTGRES_DATABASE"},
-      {"POSTGRES_USER"},
-      {"POSTGRES_PASSWORD"},
-      {NULL}},
-     true},
-    {NULL,
-     {"DB_HOST", "DB_NAME", "DB_DATABASE"},
-     {{"DB_HOST"},
-      {"DB_PORT"},
-      {"DB_NAME", "DB_DATABASE"},
-      {"DB_USER", "DB_USERNAME"},
-      {"DB_PASSWORD", "DB_PASS"},
-      {"DB_ENGINE", "DB_CONNECTION", "DB_DIALECT"}}},
-    {"mysql",
-     {"MYSQL_HOST", "MYSQL_DATABASE"},
-     {{"MYSQL_HOST"},
-      {"MYSQL_PORT", "MYSQL_TCP_PORT"},
-      {"MYSQL_DATABASE"},
-      {"MYSQL_USER"},
-      {"MYSQL_PASSWORD"},
-      {NULL}}},
-};
 
 typedef struct Picker {
     Arena *arena;
@@ -144,7 +90,7 @@ decide_engine(Arena *arena, DatabaseChoice *c, Str word, Error *err)
 }
 
 static bool
-is_present(Picker *p, const PartSet *set, bool *ret, Error *err)
+is_present(Picker *p, const EnvDatabase *set, bool *ret, Error *err)
 {
     *ret = false;
     for (size_t i = 0; i < COUNT_OF(set->present) && set->present[i] && !*ret; i++) {
@@ -166,7 +112,7 @@ is_present(Picker *p, const PartSet *set, bool *ret, Error *err)
 }
 
 static bool
-take_set(Picker *p, const PartSet *set, DatabaseChoice *ret, Error *err)
+take_set(Picker *p, const EnvDatabase *set, DatabaseChoice *ret, Error *err)
 {
     DatabaseChoice c = {.found = true, .is_parts = true, .engine = set->engine};
     Str engine = STR_ABSENT;
@@ -199,23 +145,23 @@ database_choose(
         *ret = (DatabaseChoice){.found = true, .url = str_of(given->text), .from = given->origin};
         return true;
     }
-    for (size_t i = 0; i < COUNT_OF(url_variables); i++) {
+    for (size_t i = 0; i < ENV_DATABASE_URLS; i++) {
         Str value;
-        if (!env_secret(arena, environ_, url_variables[i], &value, err))
+        if (!env_secret(arena, environ_, env_database_urls[i], &value, err))
             return false;
         if (value.p) {
             *ret = (DatabaseChoice){
-                .found = true, .url = value, .from = str_dup(arena, str_of(url_variables[i]))};
+                .found = true, .url = value, .from = str_dup(arena, str_of(env_database_urls[i]))};
             return true;
         }
     }
-    for (size_t i = 0; i < COUNT_OF(sets); i++) {
+    for (size_t i = 0; i < ENV_DATABASE_SETS; i++) {
         Picker p = {arena, environ_, strbuf_new(arena, 4096)};
         bool present;
-        if (!is_present(&p, &sets[i], &present, err))
+        if (!is_present(&p, &env_databases[i], &present, err))
             return false;
         if (present)
-            return take_set(&p, &sets[i], ret, err);
+            return take_set(&p, &env_databases[i], ret, err);
     }
     *ret = (DatabaseChoice){0};
     return true;

@@ -44,3 +44,14 @@ gate_remember(Arena *arena, Db *db, const RunOptions *options, const Source *sou
         return false;
     return db_changes(db) > 0;
 }
+
+bool
+gate_may_record(Db *db, Str schema)
+{
+    Error ignored = ERROR_INIT;
+    /* A file has no roles; asking would wait for whoever writes just now. */
+    if (!(db_caps(db) & DB_CAP_SERVER))
+        return true;
+    return db_do(db, Q_RUN_MAY_RECORD, DB_ARGS(ARG_IDENT("runs", schema, STR("lockstep_runs"))),
+                 &ignored);
+}

@@ -167,9 +167,13 @@ judge(Attempt *a, bool *ret_pending, bool *ret_settled, Error *err)
     /* Nothing to apply, but a run that says `running`: its leader may be lost, and whoever gets the
      * lock says so. */
     bool running = latest.found && strcmp(latest.outcome, "running") == 0;
-    *ret_pending = s->plan.pending.n > 0 || s->unknown;
+    /* A service may start with a role that may only look: then what it sees has to do. */
+    bool asks = s->asks && gate_may_record(a->db, runs_schema);
+    *ret_pending = s->plan.pending.n > 0 || s->unknown || asks;
     *ret_settled = !*ret_pending && !(half_done || running);
-    if (*ret_settled && !gaps && s->ledger.runs_exists && !fixed)
+    /* An older image forgets nothing for the newer one, whose tool would be started once more. */
+    bool older = o->project && s->plan.ahead.n > 0;
+    if (*ret_settled && !gaps && s->ledger.runs_exists && !fixed && !older)
         (void)gate_remember(a->arena, a->db, o, &s->source, runs_schema);
     *ret_settled |= !*ret_pending && fixed && !half_done;
     return true;

@@ -84,6 +84,7 @@ typedef struct Survey {
     ToolFiles tool_files;
     ToolState tool;
     bool unknown; /* whether something is pending only the tool itself knows */
+    bool asks;    /* nothing seems to be pending, but the tool is started to be sure */
 } Survey;
 bool run_survey(Arena *arena,
                 Db *db,

@@ -63,6 +63,17 @@ fill_plan(Arena *arena, Survey *s)
     s->plan.state = state_of(s);
 }
 
+/* Nothing seems to be pending, but something is not as the last success left it. A tool does more
+ * than its table tells (Django makes permissions after migrating), and knows more than its files:
+ * it is started once. Not where nothing was ever recorded, as another may migrate here; not where
+ * the database knows more than this image, as most tools refuse that. */
+static bool
+is_worth_asking(const Survey *s)
+{
+    return s->plan.state == PLAN_CURRENT && !s->plan.missing.n && s->ledger.runs_exists &&
+           !s->facts.read_only && !s->facts.standby;
+}
+
 bool
 wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Survey *s, Error *err)
 {
@@ -84,15 +95,14 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
     s->unknown = !s->tool.known;
     /* What the last success recorded still holds: then a tool that tells nothing is current, and
      * what somebody's own command leaves out on purpose is not pending. */
-    bool doubtful = s->unknown || (!options->project->prefix && s->tool.pending.n > 0);
-    if (doubtful && s->source.stat_digest && s->ledger.runs_exists) {
-        bool closed = false;
-        if (!gate_is_closed(arena, db, options, &s->source, &closed, err))
-            return false;
-        s->unknown = s->unknown && !closed;
-        if (closed)
-            s->tool.pending.n = 0;
-    }
+    bool closed = false;
+    if (s->source.stat_digest && s->ledger.runs_exists &&
+        !gate_is_closed(arena, db, options, &s->source, &closed, err))
+        return false;
+    s->unknown = s->unknown && !closed;
+    if (closed && !options->project->prefix)
+        s->tool.pending.n = 0;
     fill_plan(arena, s);
+    s->asks = !closed && is_worth_asking(s);
     return true;
 }

@@ -28,9 +28,9 @@ typedef struct Output {
 /* ---- output ---- */
 
 static void
-keep(char *into, Str line)
+keep(char *into, size_t size, Str line)
 {
-    size_t n = line.n < TELLING_MAX - 1 ? line.n : TELLING_MAX - 1;
+    size_t n = line.n < size - 1 ? line.n : size - 1;
     while (n < line.n && n > 0 && ((unsigned char)line.p[n] & 0xc0) == 0x80)
         n--;
     memcpy(into, line.p, n);
@@ -86,8 +86,8 @@ on_line(void *ctx, int stream, Str raw)
     /* Most tools end with a stack trace or a summary; what went wrong stands where they begin. */
     if (!o->first_error[0] &&
         (holds(line, "rror:") || holds(line, "ERROR") || (holds(line, "rror") && stream == 2)))
-        keep(o->first_error, trimmed);
-    keep(o->last, trimmed);
+        keep(o->first_error, sizeof o->first_error, trimmed);
+    keep(o->last, sizeof o->last, trimmed);
     if (holds(line, "lock timeout") || holds(line, "ock wait timeout exceeded") ||
         holds(line, "deadlock detected") || holds(line, "Deadlock found"))
         o->lock_timeout = true;
@@ -310,13 +310,30 @@ tell_troubles(const ToolState *state)
     }
 }
 
+/* For probes, terminals and followers: how much there is to do. What of it is done only the tool
+ * itself says, in its own words. */
+static void
+tell_progress(Lead *l)
+{
+    const Survey *s = l->survey;
+    const char *title = l->options->project->tool->title;
+    bool named = !l->options->rollback && s->plan.pending.n > 0;
+    SCRATCH_ARENA(scratch);
+    char *text = named ? str_printf(scratch, "%s: %zu, from %s on", title, s->plan.pending.n,
+                                    s->plan.pending.p[0].m->version)
+                       : str_dup(scratch, str_of(title));
+    keep(l->progress, sizeof l->progress, str_of(text));
+    if (l->options->progress)
+        l->options->progress(l->options->progress_ctx, 0, (int64_t)s->plan.pending.n, l->progress);
+}
+
 static void
 tell_start(const Lead *l)
 {
     const Survey *s = l->survey;
     const Tool *tool = l->options->project->tool;
     SCRATCH_ARENA(scratch);
-    char *many = s->unknown
+    char *many = s->unknown || s->asks
                      ? str_printf(scratch, "%s", tool->title)
                      : str_printf(scratch, "%zu to apply with %s", s->plan.pending.n, tool->title);
     if (l->options->rollback)
@@ -384,7 +401,7 @@ wrapped_lead(Lead *l, RunReport *ret, Error *err)
     if (trouble)
         return refuse_trouble(trouble, err);
     tell_troubles(&s->tool);
-    if (!l->options->rollback && !s->unknown && !s->plan.pending.n) {
+    if (!l->options->rollback && !s->unknown && !s->asks && !s->plan.pending.n) {
         ret->outcome = RUN_NOTHING;
         return s->plan.missing.n || lead_remember(l, err);
     }
@@ -392,6 +409,7 @@ wrapped_lead(Lead *l, RunReport *ret, Error *err)
     if (!lead_may_record(l, err) || !backup(l, err))
         return false;
     tell_start(l);
+    tell_progress(l);
     l->guard.tool_run = l->record.run_id;
     bool later = records_later(l), ok = later || lead_make_tables(l, err);
     for (int64_t i = 0; ok && i < times; i++)

@@ -381,6 +381,8 @@ command_tool(Looking *l, char *const *command, Error *err)
         return tool;
     const char *name = strcmp(command[1], "run") == 0 && command[2] ? command[2] : command[1];
     char *script = NULL;
+    if (l->package->script_name && strcmp(name, l->package->script_name) == 0)
+        return l->script_tool;
     if (!package_script(l->arena, l->package->path, name, &script, err))
         return NULL;
     return script ? package_script_tool(script) : NULL;

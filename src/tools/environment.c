@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "core/env_database.h"
 #include "db/url.h"
 #include "tools/adapters.h"
 #include "core/banned.h"
@@ -60,6 +61,24 @@ for_java(Arena *arena, const DbUrl *parsed)
     return str_printf(arena, "jdbc:%s", dburl_reveal(arena, &bare));
 }
 
+/* The whole login in the URL, as Java's drivers take it: "?user=u&password=p". */
+static char *
+for_java_whole(Arena *arena, const DbUrl *parsed)
+{
+    DbUrl whole = *parsed;
+    whole.params.p = NULL;
+    whole.params.n = whole.params.size = 0; /* the caller's own is not added to */
+    for (size_t i = 0; i < parsed->params.n; i++)
+        *vec_push(arena, &whole.params) = parsed->params.p[i];
+    if (parsed->user)
+        *vec_push(arena, &whole.params) = (DbParam){str_dup(arena, STR("user")), parsed->user};
+    if (secret_is_set(parsed->password))
+        *vec_push(arena, &whole.params) =
+            (DbParam){str_dup(arena, STR("password")),
+                      str_dup(arena, str_of(secret_reveal(parsed->password)))};
+    return for_java(arena, &whole);
+}
+
 static char *
 spell(Arena *arena, ToolUrlForm form, Str url, const DbUrl *parsed)
 {
@@ -78,28 +97,72 @@ text_or_empty(const char *text)
     return text ? text : "";
 }
 
-/* The parts of the URL in one family of variables. `always`: the tool reads nothing else; otherwise
- * only those that are set already, which would contradict it. */
-static char **
-set_parts(Arena *arena, char **environ_, const char *const names[5], const DbUrl *url, bool always)
+/* A family of variables that is for another engine than the URL's says nothing against it. */
+static bool
+is_for(const char *engine, const DbUrl *url)
 {
-    const char *values[] = {url->host, url->port ? str_printf(arena, "%d", url->port) : NULL,
-                            url->database, url->user,
-                            secret_is_set(url->password) ? secret_reveal(url->password) : NULL};
-    for (size_t i = 0; i < COUNT_OF(values); i++)
-        if (env_get(environ_, names[i]) || (always && values[i]))
-            environ_ = env_with(arena, environ_, names[i], text_or_empty(values[i]));
+    return !engine || str_starts(str_of(db_engine_name(url->engine)), str_of(engine));
+}
+
+/* A framework may read the file of a Docker secret itself: then it would find another password. */
+static char **
+set_present(Arena *arena, char **environ_, const char *name, const char *value)
+{
+    const char *file[] = {str_printf(arena, "%s_FILE", name), NULL};
+    bool in_file = env_get(environ_, file[0]) != NULL;
+    if (in_file)
+        environ_ = env_without(arena, environ_, file);
+    if (in_file || env_get(environ_, name))
+        environ_ = env_with(arena, environ_, name, value);
     return environ_;
 }
 
+/* The parts of the URL in the variables that are set already, which would contradict it; and in
+ * libpq's where the tool reads nothing else. */
 static char **
 hand_parts(Arena *arena, const Project *project, char **environ_, const DbUrl *url)
 {
-    static const char *const libpq[] = {"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"};
+    const char *values[PART_ENGINE] = {
+        [PART_HOST] = url->host,
+        [PART_PORT] = url->port ? str_printf(arena, "%d", url->port) : NULL,
+        [PART_DATABASE] = url->database,
+        [PART_USER] = url->user,
+        [PART_PASSWORD] = secret_is_set(url->password) ? secret_reveal(url->password) : NULL};
     bool client = project->tool == tool_row(TOOL_LEY) || project->tool == tool_row(TOOL_SQITCH) ||
                   project->tool == tool_row(TOOL_POSTGRATOR) ||
                   project->tool == tool_row(TOOL_DB_MIGRATE);
-    return url->engine == DB_POSTGRES ? set_parts(arena, environ_, libpq, url, client) : environ_;
+    static const char *const service[] = {"PGSERVICE", NULL}; /* stronger than the others */
+    if (url->engine == DB_POSTGRES)
+        environ_ = env_without(arena, environ_, service);
+    for (size_t i = 0; i < ENV_DATABASE_SETS; i++) {
+        const EnvDatabase *set = &env_databases[i];
+        bool libpq = strcmp(set->names[PART_HOST][0], "PGHOST") == 0;
+        for (size_t part = 0; part < PART_ENGINE && is_for(set->engine, url); part++) {
+            for (size_t k = 0; k < ENV_DATABASE_NAMES && set->names[part][k]; k++)
+                environ_ =
+                    set_present(arena, environ_, set->names[part][k], text_or_empty(values[part]));
+            if (libpq && client && values[part])
+                environ_ = env_with(arena, environ_, set->names[part][0], values[part]);
+        }
+    }
+    return environ_;
+}
+
+/* The URL in whichever of the usual variables are set. */
+static char **
+hand_urls(Arena *arena, char **environ_, const char *url, const DbUrl *parsed)
+{
+    for (size_t i = 0; i < ENV_DATABASE_URLS; i++) {
+        const char *name = env_database_urls[i];
+        bool java = strcmp(name, "JDBC_DATABASE_URL") == 0;
+        const char *engine = strncmp(name, "POSTGRES_", 9) == 0 ? "postgres"
+                             : strncmp(name, "MYSQL_", 6) == 0  ? "mysql"
+                                                                : NULL;
+        if (parsed && is_for(engine, parsed))
+            environ_ =
+                set_present(arena, environ_, name, java ? for_java_whole(arena, parsed) : url);
+    }
+    return environ_;
 }
 
 static char **
@@ -142,7 +205,7 @@ hand_url(Arena *arena, const Project *project, char **environ_, const ToolEnviro
     bool java = tool->url_form == URL_JDBC;
     char *url = spell(arena, java ? URL_AS_GIVEN : tool->url_form, how->url, how->parsed);
     char *own = java && how->parsed ? for_java(arena, how->parsed) : url;
-    environ_ = env_with(arena, environ_, "DATABASE_URL", url);
+    environ_ = env_with(arena, hand_urls(arena, environ_, url, how->parsed), "DATABASE_URL", url);
     for (size_t i = 0; i < TOOL_WORDS && tool->url_variables[i]; i++)
         environ_ = env_with(arena, environ_, tool->url_variables[i], own);
     for (size_t i = 0; details && i < details->url_variables.n; i++)

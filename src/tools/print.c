@@ -106,11 +106,12 @@ read_names(Print *p, DIR *dir, bool (*wanted)(const char *name, unsigned char ty
     return true;
 }
 
+/* No caches: node_modules/.cache, .prisma. */
 static bool
-wants_all(const char *name, unsigned char type)
+wants_package(const char *name, unsigned char type)
 {
     (void)type;
-    return strcmp(name, "__pycache__") != 0;
+    return name[0] != '.' && strcmp(name, "__pycache__") != 0;
 }
 
 /* Names and times of what stands in a directory of installed packages. */
@@ -121,7 +122,7 @@ add_listing(Print *p, const char *path)
     Names names;
     if (!dir)
         return; /* not there, or not for us: then not for the tool either */
-    if (!read_names(p, dir, wants_all, &names)) {
+    if (!read_names(p, dir, wants_package, &names)) {
         p->given_up = true;
         return;
     }
@@ -166,23 +167,30 @@ decides(const char *name)
 static bool
 wants_code(const char *name, unsigned char type)
 {
-    static const char *const skipped[] = {".git",  "node_modules", "venv",
-                                          ".venv", "__pycache__",  NULL};
+    static const char *const skipped[] = {".git",  "node_modules", "venv",   ".venv",
+                                          ".next", "__pycache__",  ".cache", NULL};
     if (type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN)
         return !is_in(name, skipped);
     return type == DT_REG && decides(name);
 }
 
-/* What packages are installed below the project, and looked at in another way. */
+/* Packages that are installed below the project and looked at in another way; and what frameworks
+ * write while they run, which would differ after every start. */
 static bool
-is_vendor(const Print *p, const char *path)
+is_other(const Print *p, const char *path)
 {
-    const char *runtime = p->project->tool->runtime;
-    const char *vendor = strcmp(runtime, "php") == 0      ? "vendor"
-                         : strcmp(runtime, "ruby") == 0   ? "vendor/bundle"
-                         : strcmp(runtime, "elixir") == 0 ? "deps"
-                                                          : NULL;
-    return vendor && strcmp(path, vendor) == 0;
+    static const struct {
+        const char *runtime, *path;
+    } others[] = {
+        {"php", "vendor"},         {"php", "storage"},   {"php", "bootstrap/cache"},
+        {"ruby", "vendor/bundle"}, {"ruby", "tmp"},      {"ruby", "log"},
+        {"elixir", "deps"},        {"elixir", "_build"},
+    };
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (strcmp(p->project->tool->runtime, others[i].runtime) == 0 &&
+            strcmp(path, others[i].path) == 0)
+            return true;
+    return false;
 }
 
 /* Rails writes the schema down after it migrated; that is nothing to migrate. */
@@ -221,7 +229,7 @@ look_at(Print *p, int dirfd_, const Name *entry, const char *path, int depth)
 static void
 walk(Print *p, int parent, const char *name, const char *path, int depth)
 {
-    if (p->given_up || is_vendor(p, path))
+    if (p->given_up || is_other(p, path))
         return;
     int fd = depth > DEPTH_MAX ? -1 : openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -289,21 +297,38 @@ add_python(Print *p)
     add_path(p, proc_which(p->arena, "python3", p->project->environ_));
 }
 
+/* dir/3.1.0/specifications: a file for each gem that is installed. */
+static void
+add_gems(Print *p, const char *dir)
+{
+    Error ignored = ERROR_INIT;
+    FsList list = {0};
+    if (fs_kind(dir) != FS_DIR || !fs_list(p->arena, dir, &list, &ignored))
+        return;
+    for (size_t i = 0; i < list.n; i++)
+        add_listing(p, fs_join(p->arena, fs_join(p->arena, dir, list.p[i].name), "specifications"));
+}
+
 static void
 add_ruby(Print *p)
 {
     static const char *const homes[] = {"GEM_HOME", "BUNDLE_PATH"};
-    add_path(p, proc_which(p->arena, "ruby", p->project->environ_));
+    const char *ruby = proc_which(p->arena, "ruby", p->project->environ_);
+    Str program = str_of(ruby), bin = STR("/bin/ruby");
+    add_path(p, ruby);
     for (size_t i = 0; i < COUNT_OF(homes); i++) {
         const char *home = env_get(p->project->environ_, homes[i]);
         if (!home)
             continue;
         add_listing(p, fs_join(p->arena, home, "specifications"));
-        add_listing(p, fs_join(p->arena, home, "ruby"));
+        add_gems(p, fs_join(p->arena, home, "ruby"));
     }
-    add_listing(p, project_path(p->arena, p->project, "vendor/bundle/ruby"));
-    add_listing(p, "/usr/share/rubygems-integration/all/specifications");
-    add_listing(p, "/usr/share/rubygems-integration");
+    if (str_ends(program, bin))
+        add_gems(p, str_printf(p->arena, STR_FMT "/lib/ruby/gems",
+                               STR_ARG(str_sub(program, 0, program.n - bin.n))));
+    add_gems(p, project_path(p->arena, p->project, "vendor/bundle/ruby"));
+    add_gems(p, "/var/lib/gems"); /* Debian's, with what `gem install` adds beside it */
+    add_gems(p, "/usr/share/rubygems-integration");
 }
 
 static void

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times lockstep against the databases' own clients and against dbmate, and writes docs/benchmarks.md.
+"""Times lockstep against the databases' own clients, against dbmate and against the tools that it
+starts (projects.py), and writes docs/benchmarks.md.
 
 Everything runs on a private PostgreSQL 15 with the settings that Debian ships (fsync on), over TCP on
 127.0.0.1, and on SQLite files. What is compared takes turns, so that a busy moment of the machine
@@ -23,6 +24,9 @@ import tempfile
 import threading
 import time
 
+import projects
+from timing import MB, Program, take_turns, wait_patiently
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 PSQL = str(PG_BIN / "psql")
@@ -30,67 +34,6 @@ MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 DBMATE = (ROOT / "tests/node/node_modules/@dbmate"
           / f"linux-{MACHINES.get(platform.machine(), 'none')}" / "bin/dbmate")
 BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
-MB = 1024 * 1024
-PATIENCE = 120  # seconds; then a run is killed, and the benchmark ends
-
-
-# ---- running and timing ------------------------------------------------------------------------
-
-
-def clean_env(**more):
-    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**env, **more}
-
-
-def wait_patiently(process):
-    """The exit status. Popen.wait with a timeout polls, ever more seldom: no use for timing."""
-    timer = threading.Timer(PATIENCE, process.kill)
-    timer.start()
-    try:
-        return process.wait()
-    finally:
-        timer.cancel()
-
-
-class Program:
-    """A command line with what it needs, timed from spawn to exit."""
-
-    def __init__(self, name, argv, cwd="/", **env):
-        self.name, self.argv, self.cwd = name, [str(word) for word in argv], str(cwd)
-        self.env = clean_env(**env)
-
-    def start(self, output=os.devnull):
-        with open(output, "ab") as out:
-            return subprocess.Popen(self.argv, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL,
-                                    stdout=out, stderr=subprocess.STDOUT)
-
-    def time(self):
-        with tempfile.NamedTemporaryFile() as log:
-            begin = time.monotonic()
-            process = self.start(log.name)
-            status = wait_patiently(process)
-            seconds = time.monotonic() - begin
-            if status != 0:
-                sys.exit(f"{self.name} ended with {status}:\n{pathlib.Path(log.name).read_text()}")
-        return seconds
-
-    def peak_memory(self):
-        """Bytes. GNU time forks from a small process: a child's figure starts with its parent's."""
-        with tempfile.NamedTemporaryFile("r") as out:
-            subprocess.run(["/usr/bin/time", "-f", "%M", "-o", out.name, *self.argv], check=True,
-                           cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            return int(out.read().split()[-1]) * 1024
-
-
-def take_turns(programs, rounds, before=lambda program: None):
-    """{name: median seconds}; `before` prepares each single run and is not timed."""
-    times = {program.name: [] for program in programs}
-    for _ in range(rounds):
-        for program in programs:
-            before(program)
-            times[program.name].append(program.time())
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 # ---- the server --------------------------------------------------------------------------------
@@ -200,7 +143,7 @@ def write_migrations(folder, count):
 
 class Bench:
     def __init__(self, lockstep, home, quick):
-        self.lockstep, self.home, self.quick = lockstep, home, quick
+        self.lockstep, self.home, self.quick, self.psql = lockstep, home, quick, PSQL
         self.rows, self.targets = [], []
         self.dbmate = DBMATE if DBMATE.exists() else None
         self.server = Postgres(home)
@@ -423,22 +366,28 @@ class Bench:
             ended.wait(0.01)
         return most
 
-    def run(self):
+    def run(self, only=None):
         try:
-            static = is_static(self.lockstep)
-            if static:
-                self.start()
-            self.nothing_to_do(3)
-            if static:
-                self.nothing_to_do_tls(3)
-            else:
-                print("SKIP  start, memory over TLS: their targets are the static binary's")
-            self.nothing_to_do(5000)
-            self.apply_postgres(1000)
-            self.apply_sqlite(5000)
-            self.replicas(50, 200)
+            if only != "tools":
+                self.run_sql()
+            if only != "sql":
+                projects.measure(self)
         finally:
             self.server.stop()
+
+    def run_sql(self):
+        static = is_static(self.lockstep)
+        if static:
+            self.start()
+        self.nothing_to_do(3)
+        if static:
+            self.nothing_to_do_tls(3)
+        else:
+            print("SKIP  start, memory over TLS: their targets are the static binary's")
+        self.nothing_to_do(5000)
+        self.apply_postgres(1000)
+        self.apply_sqlite(5000)
+        self.replicas(50, 200)
 
 
 # ---- the page ----------------------------------------------------------------------------------
@@ -475,7 +424,8 @@ def page(bench, load):
         "compared took turns. PostgreSQL ran with the settings that Debian ships, fsync on, over TCP",
         "on the loopback. Both lockstep and dbmate read the same directory, in dbmate's format: a",
         "third `CREATE TABLE`, a third `ALTER TABLE` and `CREATE INDEX`, a third `INSERT` of three",
-        "rows.",
+        "rows. Around other people's tools, the projects are those of the tests (tests/tools), with three",
+        "migrations of their own, and each tool is compared with its own no-op.",
         "",
         f"- Date: {datetime.date.today().isoformat()}",
         f"- Machine: {machine()}; load average before and after:"
@@ -504,6 +454,7 @@ def main():
     parser = argparse.ArgumentParser(description="Times lockstep; writes docs/benchmarks.md.")
     parser.add_argument("--lockstep", default=str(ROOT / "build-bench/lockstep"))
     parser.add_argument("--quick", action="store_true", help="three rounds of each; writes nothing")
+    parser.add_argument("--only", choices=("sql", "tools"), help="a part of it; writes nothing")
     arguments = parser.parse_args()
     lockstep = pathlib.Path(arguments.lockstep).resolve()
     if not os.access(lockstep, os.X_OK):
@@ -515,8 +466,8 @@ def main():
         # megabyte, and who touches a byte of one has it all on its account.
         lockstep = pathlib.Path(shutil.copy(lockstep, folder))
         bench = Bench(lockstep, pathlib.Path(folder), arguments.quick)
-        bench.run()
-        if not arguments.quick:
+        bench.run(arguments.only)
+        if not arguments.quick and not arguments.only:
             (ROOT / "docs/benchmarks.md").write_text(page(bench, load), encoding="utf-8")
             print("docs/benchmarks.md is written")
     return 0 if all(met for *_, met in bench.targets) else 1

@@ -369,6 +369,32 @@ test_print(void **state)
     assert_null(print_of(f));
 }
 
+/* What the tool and its framework write down while they run is nothing to run them again for. */
+static void
+test_print_without_caches(void **state)
+{
+    Fixture *f = *state;
+    put(f, "Gemfile", "gem 'rails'\n");
+    put(f, "db/migrate/1_a.rb", "");
+    put(f, "vendor/bundle/ruby/3.1.0/specifications/a-1.gemspec", "");
+    use(f, "rails", NULL);
+    char *first = print_of(f);
+    put(f, "tmp/cache/a.json", "{}");
+    put(f, "log/a.json", "{}");
+    put(f, "vendor/bundle/ruby/3.1.0/gems/a-1/a.rb", "");
+    assert_string_equal(print_of(f), first);
+    put(f, "vendor/bundle/ruby/3.1.0/specifications/b-1.gemspec", "");
+    assert_string_not_equal(print_of(f), first);
+    use(f, "prisma", NULL);
+    put(f, "node_modules/x/package.json", "{}");
+    first = print_of(f);
+    put(f, "node_modules/.cache/a.json", "{}");
+    put(f, ".next/a.json", "{}");
+    assert_string_equal(print_of(f), first);
+    put(f, "node_modules/y/package.json", "{}");
+    assert_string_not_equal(print_of(f), first);
+}
+
 int
 main(void)
 {
@@ -389,6 +415,7 @@ main(void)
         TEST(test_laravel),
         TEST(test_sqitch),
         TEST(test_print),
+        TEST(test_print_without_caches),
     };
     return cmocka_run_group_tests_name("tools_files", tests, NULL, NULL);
 }

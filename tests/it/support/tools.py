@@ -116,6 +116,11 @@ class ToolCase:
     def detected(self):
         return self.tool or self.name
 
+    @property
+    def table_sql(self):
+        """Its version table as PostgreSQL spells it."""
+        return ".".join(f'"{part}"' for part in self.table.split("."))
+
     def missing(self, engine):
         """Why it cannot run here, or None."""
         lacking = [name for name in self.modules if not (MODULES / name).is_dir()]
@@ -381,9 +386,12 @@ class Project:
     def take(self, part):
         """As it was before `add`: an image built earlier."""
         folder = FIXTURES / self.tool.name / part
-        for path in folder.rglob("*"):
+        for path in sorted(folder.rglob("*"), reverse=True):
+            laid = self.runner.dir / path.relative_to(folder)
             if path.is_file():
-                (self.runner.dir / path.relative_to(folder)).unlink()
+                laid.unlink()
+            elif not any(laid.iterdir()):
+                laid.rmdir()
         self._lay("base")
 
     def close(self):

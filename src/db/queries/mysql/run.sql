@@ -64,6 +64,9 @@ select 1 from :"runs" where outcome = 'succeeded' and fingerprint = :fingerprint
 update :"runs" set fingerprint = :fingerprint
 where outcome = 'succeeded' order by started_at desc limit 1
 
+-- name: run_may_record
+update :"runs" set outcome = outcome where 1 = 0
+
 -- name: run_latest
 select run_id, outcome, coalesce(host, ''), coalesce(pid, 0), applied,
        timestampdiff(microsecond, heartbeat_at, utc_timestamp(6)) div 1000,

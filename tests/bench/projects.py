@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts around other people's tools: with nothing pending, and twenty replicas at once.
+
+The projects are those of the tests (tests/tools). Each tool is compared with itself: the command
+that lockstep starts, in the same project, on the same database.
+"""
+
+import pathlib
+import re
+import shutil
+import statistics
+import sys
+
+from timing import Program, take_turns
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "tools"
+MODULES = FIXTURES / "node/node_modules"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+TOOLS = {
+    "Django": ("django", ["/usr/bin/python3", "manage.py", "migrate", "--noinput"], {}),
+    "Alembic": ("alembic", ["alembic", "upgrade", "head"], {}),
+    "Flask-Migrate": ("flask-migrate", ["flask", "db", "upgrade"], {}),
+    "Rails": ("rails", ["bin/rails", "db:migrate"], {"RAILS_ENV": "production"}),
+    "Prisma": ("prisma", ["node_modules/.bin/prisma", "migrate", "deploy"],
+               {"CHECKPOINT_DISABLE": "1", "PRISMA_HIDE_UPDATE_MESSAGE": "1"}),
+    "Knex": ("knex", ["node_modules/.bin/knex", "migrate:latest"], {}),
+}
+NODE = ("Prisma", "Knex")
+PSQL = "psql -X -c 'select 1'"
+
+
+class Project:
+    """A tool's project in a folder of its own."""
+
+    def __init__(self, bench, title):
+        name, self.command, self.env = TOOLS[title]
+        self.title, self.bench = title, bench
+        self.folder = bench.home / "projects" / name
+        self.home = bench.home / "home"
+        self.home.mkdir(exist_ok=True)
+        if not self.folder.exists():
+            shutil.copytree(FIXTURES / name / "base", self.folder)
+            if title in NODE:
+                (self.folder / "node_modules").symlink_to(MODULES)
+
+    def program(self, name, argv, database):
+        return Program(name, argv, self.folder, **{
+            **self.env, "PATH": SYSTEM_PATH, "HOME": self.home,
+            "DATABASE_URL": self.bench.server.url(database)})
+
+    def own(self, database):
+        return self.program(" ".join(self.command).replace("/usr/bin/", ""), self.command, database)
+
+    def run(self, database):
+        return self.program("lockstep run -- true", [self.bench.lockstep, "run", "--", "true"],
+                            database)
+
+
+def nothing_to_do(bench, title):
+    section = f"Nothing to do, {title}, PostgreSQL"
+    print(section)
+    project, database = Project(bench, title), f"noop_{TOOLS[title][0].replace('-', '_')}"
+    bench.server.fresh(database)
+    lockstep, own = project.run(database), project.own(database)
+    psql = Program(PSQL, [bench.psql, "-X", "-c", "select 1", bench.server.url(database)])
+    for program in (lockstep, own, psql):
+        program.time()
+    own.time()
+    said = bench.crowd(lockstep, 1)[1]
+    if "nothing is pending" not in said:
+        sys.exit(f"{section}: something was done:\n{said}")
+    medians = take_turns([lockstep, psql], bench.rounds(21))
+    medians.update(take_turns([own], bench.rounds(7)))
+    for program in (lockstep, psql, own):
+        bench.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms")
+    bench.target(section, "30 x lockstep / the tool", 30 * medians[lockstep.name] / medians[own.name],
+                 1)
+    bench.target(section, "lockstep / psql", medians[lockstep.name] / medians[psql.name], 1.5)
+
+
+def replicas(bench, size):
+    """All are up when the last has become its program."""
+    section = f"{size} replicas of a Django service at once, PostgreSQL"
+    print(section)
+    project = Project(bench, "Django")
+    run, alone, together = project.run("crowd_django"), [], []
+    for _ in range(bench.rounds(7)):
+        bench.server.fresh("crowd_django")
+        alone.append(run.time())
+        bench.server.fresh("crowd_django")
+        seconds, text = bench.crowd(run, size)
+        together.append(seconds)
+        starts = len(re.findall(r"Operations to perform", text))
+        if starts != 1:
+            sys.exit(f"Django was started {starts} times:\n{text[-4000:]}")
+    alone, together = statistics.median(alone), statistics.median(together)
+    bench.row(section, "one process alone", f"{alone:.2f} s")
+    bench.row(section, f"{size} processes", f"{together:.2f} s")
+    bench.row(section, "Django was started", "once")
+    bench.target(section, "together / alone", together / alone, 1.2)
+
+
+def missing(title):
+    """Why it cannot be measured here, or None."""
+    name = TOOLS[title][0]
+    if title in NODE and not (MODULES / name).is_dir():
+        return f"tests/tools/node has no {name}"
+    program = TOOLS[title][1][0]
+    if title not in NODE and not shutil.which("ruby" if title == "Rails" else program,
+                                              path=SYSTEM_PATH):
+        return f"{program} is not installed"
+    return None
+
+
+def measure(bench):
+    for title in TOOLS:
+        why = missing(title)
+        if why:
+            print(f"SKIP  {title}: {why}")
+        else:
+            nothing_to_do(bench, title)
+    replicas(bench, 20)

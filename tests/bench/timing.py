@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command lines, timed from spawn to exit; what is compared takes turns."""
+
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+MB = 1024 * 1024
+PATIENCE = 120  # seconds; then a run is killed, and the benchmark ends
+
+
+def clean_env(**more):
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**env, **more}
+
+
+def wait_patiently(process):
+    """The exit status. Popen.wait with a timeout polls, ever more seldom: no use for timing."""
+    timer = threading.Timer(PATIENCE, process.kill)
+    timer.start()
+    try:
+        return process.wait()
+    finally:
+        timer.cancel()
+
+
+class Program:
+    """A command line with what it needs, timed from spawn to exit."""
+
+    def __init__(self, name, argv, cwd="/", **env):
+        self.name, self.argv, self.cwd = name, [str(word) for word in argv], str(cwd)
+        self.env = clean_env(**env)
+
+    def start(self, output=os.devnull):
+        with open(output, "ab") as out:
+            return subprocess.Popen(self.argv, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL,
+                                    stdout=out, stderr=subprocess.STDOUT)
+
+    def time(self):
+        with tempfile.NamedTemporaryFile() as log:
+            begin = time.monotonic()
+            process = self.start(log.name)
+            status = wait_patiently(process)
+            seconds = time.monotonic() - begin
+            if status != 0:
+                sys.exit(f"{self.name} ended with {status}:\n{pathlib.Path(log.name).read_text()}")
+        return seconds
+
+    def peak_memory(self):
+        """Bytes. GNU time forks from a small process: a child's figure starts with its parent's."""
+        with tempfile.NamedTemporaryFile("r") as out:
+            subprocess.run(["/usr/bin/time", "-f", "%M", "-o", out.name, *self.argv], check=True,
+                           cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return int(out.read().split()[-1]) * 1024
+
+
+def take_turns(programs, rounds, before=lambda program: None):
+    """{name: median seconds}; `before` prepares each single run and is not timed."""
+    times = {program.name: [] for program in programs}
+    for _ in range(rounds):
+        for program in programs:
+            before(program)
+            times[program.name].append(program.time())
+    return {name: statistics.median(values) for name, values in times.items()}
