@@ -133,10 +133,13 @@ start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *e
                       .stdout_fd = -1,
                       .line = on_line,
                       .line_ctx = output,
+                      .stopping = guard_stopping_tool,
+                      .stopping_ctx = &l->guard,
                       .grace_ms = o->grace_ms};
     FAULT_POINT("tool.start");
     guard_running(&l->guard, true);
     l->wait->tick = lead_ticks(l);
+    l->wait->tick.every_ms = GUARD_TOOL_EVERY_MS;
     bool ok = child_run(l->wait, &spec, ret_status, err);
     l->wait->tick = (WaitTick){0};
     wait_cleanup_begin(l->wait);
@@ -186,6 +189,15 @@ refuse_trouble(const ToolTrouble *trouble, Error *err)
     return error_hint(err, "%s", trouble->repair);
 }
 
+/* Of a migration that failed: then it can simply be tried again. */
+static bool
+leaves_nothing(const Lead *l)
+{
+    unsigned atomic = TOOL_ATOMIC_EACH | TOOL_ATOMIC_ALL;
+    return (l->options->project->tool->flags & atomic) &&
+           (db_caps(l->control) & DB_CAP_DDL_TRANSACTION);
+}
+
 static bool
 tool_failed(const Lead *l, const Output *output, int status, Error *err)
 {
@@ -200,6 +212,11 @@ tool_failed(const Lead *l, const Output *output, int status, Error *err)
         err->cls = ERROR_CLASS_LOCK_TIMEOUT;
     if (l->guard.blockers[0])
         error_detail(err, "blocked by %s", l->guard.blockers);
+    if (l->guard.cancelled)
+        error_detail(err,
+                     "lockstep cancelled its statement: it kept other sessions waiting for "
+                     "longer than --max-block (%s)",
+                     str_from_duration_ms(scratch, l->options->max_block_ms));
     if (trouble) {
         error_detail(err, "%s", trouble->what);
         return error_hint(err, "%s", trouble->repair);
@@ -207,6 +224,9 @@ tool_failed(const Lead *l, const Output *output, int status, Error *err)
     if (l->survey->plan.pending.n)
         error_detail(err, "still pending: %zu, the first is %s", l->survey->plan.pending.n,
                      l->survey->plan.pending.p[0].m->version);
+    if (l->guard.cancelled && !leaves_nothing(l))
+        error_hint(err, "What the migration had done before that statement may be there still: see "
+                        "that it can be run again, or give --max-block more time.");
     return false;
 }
 
@@ -234,15 +254,6 @@ believe(const Lead *l, Error *err)
                   s->plan.pending.p[0].m->version);
     return error_hint(err, "It may have migrated another database: compare the one that it is "
                            "configured for with what `lockstep detect` says.");
-}
-
-/* After a lock time-out nothing of an atomic migration is left: trying again is safe. */
-static bool
-may_retry(const Lead *l, const Error *err)
-{
-    unsigned atomic = TOOL_ATOMIC_EACH | TOOL_ATOMIC_ALL;
-    return err->cls == ERROR_CLASS_LOCK_TIMEOUT && (l->options->project->tool->flags & atomic) &&
-           (db_caps(l->control) & DB_CAP_DDL_TRANSACTION);
 }
 
 static bool
@@ -281,7 +292,9 @@ run_until_done(Lead *l, char *const *argv, Error *err)
     int64_t until = clock_ms() + l->options->retry_for_ms;
     for (int tries = 0; !run_once(l, argv, err); tries++) {
         int64_t delay = clock_backoff_ms(tries, RETRY_FIRST_MS, RETRY_LAST_MS);
-        if (!may_retry(l, err) || clock_ms() + delay > until)
+        /* On a lock time-out, that is; or the guard cancelled. */
+        if (err->cls != ERROR_CLASS_LOCK_TIMEOUT || !leaves_nothing(l) ||
+            clock_ms() + delay > until)
             return false;
         SCRATCH_ARENA(scratch);
         LogField fields[] = {
@@ -392,7 +405,7 @@ wrapped_lead(Lead *l, RunReport *ret, Error *err)
     if (!lead_may_record(l, err) || !backup(l, err))
         return false;
     tell_start(l);
-    l->guard.tool_run = l->record.run_id;
+    guard_begin_tool(&l->guard, l->record.run_id, l->options->project->tool->title);
     bool later = records_later(l), ok = later || lead_make_tables(l, err);
     for (int64_t i = 0; ok && i < times; i++)
         ok = run_until_done(l, argv, err);
