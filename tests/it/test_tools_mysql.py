@@ -158,3 +158,28 @@ def test_where_ports_do_not_tell(project, mysql_server):
     stranger.ping(reconnect=False)
     stranger.close()
     assert project.hits() == 1
+
+
+def test_postgresql_clients_that_do_not_read_pgappname(lockstep, postgres):
+    """As JDBC and others: by the port too, and nothing but the port."""
+    project = tools.Project(tools.case("django"), lockstep, postgres)
+    project.own()
+    name, text = FILES["django"]
+    lockstep.write(name, text.format('"SELECT pg_sleep(100)"'))
+    command = "env -u PGAPPNAME -u PGOPTIONS python3 manage.py migrate --noinput"
+    running = lockstep.start("migrate", "--command", command)
+
+    def asleep():
+        assert running.alive(), running.finish(expect=None)
+        return [row for row in postgres.sessions("%") if "pg_sleep(100)" in row[3]]
+
+    [(pid, named, _, _)] = net.until(asleep, what="the long statement")
+    assert not named.startswith("lockstep:")
+    [(sessions,)] = net.until(lambda: noted(project), what="a note of the session")
+    assert sessions.startswith(f"{pid}@127.0.0.1:")
+    running.signal(signal.SIGKILL)
+    running.finish(expect=137)
+    lockstep.write(name, text.format('"SELECT 1"'))
+    lockstep.run("migrate")
+    assert not [row for row in postgres.sessions("%") if row[0] == pid]
+    project.close()
