@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "run/follow.h"
 #include "run/gate.h"
 #include "core/banned.h"
 
@@ -87,7 +88,8 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
     bool doubtful = s->unknown || (!options->project->prefix && s->tool.pending.n > 0);
     if (doubtful && s->source.stat_digest && s->ledger.runs_exists) {
         bool closed = false;
-        if (!gate_is_closed(arena, db, options, &s->source, &closed, err))
+        if (!gate_is_closed(arena, db, options, &s->source, &closed, err) ||
+            (!closed && !follow_shares_success(db, arena, s, options, &closed, err)))
             return false;
         s->unknown = s->unknown && !closed;
         if (closed)
