@@ -257,7 +257,7 @@ log_in(Db *db, Error *err)
     Mysql *m = native(db);
     const char *password = secret_is_set(db->url.password) ? secret_reveal(db->url.password) : NULL;
     const char *host = m->params.socket ? NULL : db->url.host ? db->url.host : "localhost";
-    unsigned port = (unsigned)(db->url.port ? db->url.port : 3306);
+    unsigned port = (unsigned)dburl_port(&db->url);
     MYSQL *ok = NULL;
 
     m->deadline = clock_ms() + db->options.connect_timeout_ms;

@@ -243,7 +243,7 @@ lock_end_session(Lock *lock, int64_t session, int64_t deadline_ms, Error *err)
 static bool
 end_listed(Lock *lock,
            DbQuery query,
-           const char *run_id,
+           Str which, /* a run id, or sessions that were written down */
            int64_t deadline_ms,
            int64_t *ret_ended,
            Error *err)
@@ -253,7 +253,8 @@ end_listed(Lock *lock,
     if (!db_has_query(lock->db, query))
         return true;
     if (!db_ask(lock->db, scratch, query,
-                DB_ARGS(ARG_TEXT("run_id", str_of(run_id)), ARG_TEXT("mark", str_of(lock->mark))),
+                DB_ARGS(ARG_TEXT("run_id", which), ARG_TEXT("known", which),
+                        ARG_TEXT("mark", str_of(lock->mark))),
                 &r, err))
         return false;
     for (size_t i = 0; i < r.rows; i++) {
@@ -278,9 +279,10 @@ lock_evict(Lock *lock, const LockView *view, int64_t timeout_ms, Error *err)
     if (leading(lock) != &lock_session_ops)
         return true;
     /* The sessions that apply first: nothing of the old leader may write once the lock is free. */
-    if (view->run_id && !end_listed(lock, Q_LOCK_SESSIONS_OF, view->run_id, deadline, &ended, err))
+    if (view->run_id &&
+        !end_listed(lock, Q_LOCK_SESSIONS_OF, str_of(view->run_id), deadline, &ended, err))
         return false;
-    if (!end_listed(lock, Q_LOCK_SESSION_MARKED, "", deadline, &ended, err))
+    if (!end_listed(lock, Q_LOCK_SESSION_MARKED, STR(""), deadline, &ended, err))
         return false;
     bool lives = false;
     if (view->session_id && !session_lives(lock, view->session_id, &lives, err))
@@ -295,8 +297,17 @@ lock_end_leftovers(Lock *lock, int64_t timeout_ms, int64_t *ret_ended, Error *er
     *ret_ended = 0;
     if (!(db_caps(lock->db) & DB_CAP_SERVER) || lock->spec.mode == LOCK_NONE)
         return true;
-    return end_listed(lock, Q_LOCK_SESSIONS_LEFT, lock->spec.run_id, deadline, ret_ended, err) &&
-           end_listed(lock, Q_LOCK_SESSION_MARKED, "", deadline, ret_ended, err);
+    return end_listed(lock, Q_LOCK_SESSIONS_LEFT, str_of(lock->spec.run_id), deadline, ret_ended,
+                      err) &&
+           end_listed(lock, Q_LOCK_SESSION_MARKED, STR(""), deadline, ret_ended, err);
+}
+
+bool
+lock_end_sessions(Lock *lock, Str sessions, int64_t timeout_ms, int64_t *ret_ended, Error *err)
+{
+    *ret_ended = 0;
+    return lock->spec.mode == LOCK_NONE ||
+           end_listed(lock, Q_LOCK_TOOL_LEFT, sessions, clock_ms() + timeout_ms, ret_ended, err);
 }
 
 bool

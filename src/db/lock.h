@@ -67,6 +67,9 @@ bool lock_mark_session(Lock *lock, Db *apply, Error *err) MUST_CHECK;
 /* Sessions of earlier runs (any run id but ours) that still live although nobody leads: a killed
  * client's statement goes on in the server. Called by a new leader before its first statement. */
 bool lock_end_leftovers(Lock *lock, int64_t timeout_ms, int64_t *ret_ended, Error *err) MUST_CHECK;
+/* Those sessions of lost runs' tools that were written down, "17@10.0.0.5:40112,...". */
+bool lock_end_sessions(Lock *lock, Str sessions, int64_t timeout_ms, int64_t *ret_ended, Error *err)
+    MUST_CHECK;
 /* File mode: leaves outcome and error beside the lock for followers. */
 void lock_release(Lock *lock, const char *outcome, const char *error);
 

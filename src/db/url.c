@@ -739,3 +739,10 @@ dburl_reveal(Arena *arena, const DbUrl *url)
     }
     return str_dup(arena, strbuf_str(&out));
 }
+
+int
+dburl_port(const DbUrl *url)
+{
+    static const int defaults[] = {[DB_POSTGRES] = 5432, [DB_MYSQL] = 3306, [DB_SQLITE] = 0};
+    return url->port ? url->port : defaults[url->engine];
+}

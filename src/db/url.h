@@ -22,7 +22,7 @@ typedef struct DbUrl {
     Secret password;
     char *host;          /* NULL = the driver's default; a directory or path = Unix socket;
                           * PostgreSQL: may be several, "h1,h2", then ports may be the param "port" */
-    int port;            /* 0 = default */
+    int port;            /* 0 = default (dburl_port) */
     char *database;      /* NULL when not given; SQLite: the path, ":memory:" for memory */
     VEC(DbParam) params; /* query options that are not one of the above, known by name (url.c) */
     char *display;       /* `postgresql://user@host/name`, `mysql://...`, `sqlite:path` */
@@ -41,4 +41,5 @@ char *dburl_reveal(Arena *arena, const DbUrl *url);
 const char *dburl_param(const DbUrl *url, const char *name); /* the last; NULL = not given */
 /* About client libraries (pool sizes, caches): in `params` for the child, nothing to a driver. */
 bool dburl_param_is_idle(const char *name);
+int dburl_port(const DbUrl *url); /* the engine's default where none is given; SQLite: 0 */
 const char *db_engine_name(DbEngine engine); /* "postgresql", "mysql", "sqlite" */

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,11 +77,14 @@ typedef struct Ends {
 
 /* Between fork and exec: nothing but calls that are safe in a signal handler. */
 static NORETURN void
-become_child(const ChildSpec *spec, const char *program, Ends ends)
+become_child(const ChildSpec *spec, const char *program, pid_t parent, Ends ends)
 {
     sigset_t none;
     bool ready = true;
     setpgid(0, 0);
+    /* Without us nobody keeps the lock under which it works. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent)
+        _exit(127);
     signals_restore();
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -116,11 +120,12 @@ launch(
     Running *r, const char *program, int input, const int out[2], const int errs[2], int report[2])
 {
     int to = r->spec->stdout_fd >= 0 ? r->spec->stdout_fd : out[1];
+    pid_t self = getpid();
     r->pid = fork();
     if (r->pid < 0)
         return errno;
     if (r->pid == 0)
-        become_child(r->spec, program, (Ends){{input, to, errs[1]}, report[1]});
+        become_child(r->spec, program, self, (Ends){{input, to, errs[1]}, report[1]});
     setpgid(r->pid, r->pid); /* both sides set it: whoever comes first */
     close_fd(&report[1]);
     int why = read_report(report[0]);
@@ -261,6 +266,8 @@ stop(Running *r, int signo)
     if (r->stopping)
         return;
     r->stopping = true;
+    if (r->spec->stopping)
+        r->spec->stopping(r->spec->stopping_ctx);
     signal_family(r, signo);
     signal_family(r, SIGCONT); /* who is stopped would not notice */
     r->kill_at_ms = earlier(r->kill_at_ms, clock_ms() + r->spec->grace_ms);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base.h"
 #include "core/banned.h"
 
 /* Parent and group of a process; false when it is gone. The name in /proc/PID/stat may hold blanks
@@ -33,9 +32,8 @@ read_stat(int proc, const char *pid, int *ret_parent, int *ret_group)
     return fields && sscanf(fields, ") %c %d %d", &state, ret_parent, ret_group) == 3;
 }
 
-/* A /proc of another PID namespace would name other processes. */
-static bool
-is_ours(void)
+bool
+family_is_seen(void)
 {
     char self[32];
     int pid;
@@ -47,7 +45,7 @@ is_ours(void)
 void
 family_signal_strays(pid_t pgid, int signo)
 {
-    DIR *proc = is_ours() ? opendir("/proc") : NULL;
+    DIR *proc = family_is_seen() ? opendir("/proc") : NULL;
     if (!proc)
         return;
     for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
@@ -59,4 +57,38 @@ family_signal_strays(pid_t pgid, int signo)
             kill(pid, signo);
     }
     closedir(proc);
+}
+
+typedef struct Process {
+    int pid, parent;
+    bool ours;
+} Process;
+
+FamilyPids
+family_pids(Arena *arena)
+{
+    VEC(Process) all = {0};
+    FamilyPids found = {0};
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; proc && (entry = readdir(proc)) != NULL;) {
+        int pid, parent, group;
+        if (sscanf(entry->d_name, "%d", &pid) == 1 &&
+            read_stat(dirfd(proc), entry->d_name, &parent, &group))
+            *vec_push(arena, &all) = (Process){.pid = pid, .parent = parent};
+    }
+    if (proc)
+        closedir(proc);
+    /* Breadth first; a parent may have a higher number than its child. */
+    *vec_push(arena, &found) = getpid();
+    for (size_t at = 0; at < found.n; at++) {
+        for (size_t i = 0; i < all.n; i++) {
+            if (!all.p[i].ours && all.p[i].parent == found.p[at]) {
+                all.p[i].ours = true;
+                *vec_push(arena, &found) = all.p[i].pid;
+            }
+        }
+    }
+    found.p++; /* without ourselves */
+    found.n--;
+    return found;
 }

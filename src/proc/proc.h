@@ -33,6 +33,9 @@ typedef struct ChildSpec {
     /* Each line of stdout (stream 1) and stderr (stream 2), without its end, capped at 64 KiB. */
     void (*line)(void *ctx, int stream, Str line);
     void *line_ctx;
+    /* Before the family is told to end: a last look at it. May be NULL. */
+    void (*stopping)(void *ctx);
+    void *stopping_ctx;
     int64_t grace_ms;   /* between TERM and KILL when stopped */
     int64_t timeout_ms; /* 0 = none */
 } ChildSpec;
@@ -60,3 +63,10 @@ bool child_close(Child *child, int *ret_status, Error *err) MUST_CHECK;
 
 /* Full path of a program in PATH, NULL when there is none. */
 char *proc_which(Arena *arena, const char *program, char *const *envp);
+
+/* Local ports, "40112,40113", of the TCP connections to `remote_port` of any host that this process
+ * itself and that its descendants hold; "" where there are none, or /proc does not tell. */
+typedef struct ProcPorts {
+    Str own, family;
+} ProcPorts;
+void proc_ports(Arena *arena, int remote_port, ProcPorts *ret);

@@ -150,3 +150,17 @@ follow_shares_failure(const RunLatest *latest,
                  latest->run_id, latest->host[0] ? latest->host : "another host");
     return true;
 }
+
+bool
+follow_shares_success(
+    Db *db, Arena *arena, const Survey *survey, const RunOptions *options, bool *ret, Error *err)
+{
+    RunLatest latest;
+    Str files = str_of(record_files_print(arena, &survey->source, options));
+    if (!record_latest(db, arena, survey->ledger.spec.schema, clock_ms() - options->started_ms,
+                       &latest, err))
+        return false;
+    *ret = latest.found && latest.recent && strcmp(latest.outcome, "succeeded") == 0 &&
+           str_starts(str_of(latest.fingerprint), files);
+    return true;
+}

@@ -26,3 +26,11 @@ bool follow_shares_failure(const RunLatest *latest,
                            const RunOptions *options,
                            const Source *source,
                            Error *err);
+/* Where the tool has no table that tells: a replica that ended well after this process had started,
+ * with these same files, has done it. */
+bool follow_shares_success(Db *db,
+                           Arena *arena,
+                           const Survey *survey,
+                           const RunOptions *options,
+                           bool *ret,
+                           Error *err) MUST_CHECK;

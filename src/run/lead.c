@@ -131,11 +131,33 @@ take_foreign_locks(Lead *l, int64_t deadline_ms, Error *err)
     return true;
 }
 
+/* A killed client's statement goes on in the server. Sessions that carry the run's mark are found
+ * by it; those of a tool that set none were written down. */
+static bool
+end_sessions(Lead *l, int64_t *ret_ended, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    DbResult left;
+    int64_t ended;
+    if (!lock_end_leftovers(l->lock, LEFTOVERS_MS, ret_ended, err))
+        return false;
+    if (!l->survey->ledger.runs_exists)
+        return true;
+    if (!record_sessions_left(l->control, scratch, &l->record, &left, err))
+        return false;
+    for (size_t i = 0; i < left.rows; i++) {
+        if (!lock_end_sessions(l->lock, DB_CELL(&left, i, 0), LEFTOVERS_MS, &ended, err))
+            return false;
+        *ret_ended += ended;
+    }
+    return true;
+}
+
 static bool
 end_predecessors(Lead *l, Error *err)
 {
     int64_t ended = 0, lost = 0;
-    if (!lock_end_leftovers(l->lock, LEFTOVERS_MS, &ended, err))
+    if (!end_sessions(l, &ended, err))
         return error_wrap(err, "ending the sessions of a lost run");
     l->after_lost = ended > 0;
     if (ended)

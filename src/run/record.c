@@ -72,16 +72,31 @@ record_start(Db *db,
         err);
 }
 
+/* After a change of our own row, which is there only while nobody has declared us lost. */
+static bool
+still_ours(Db *db, Error *err)
+{
+    return db_changes(db) > 0 ||
+           error_set(err, ERROR_LOCKED,
+                     "this run was declared lost, and another one has taken over");
+}
+
 bool
 record_beat(Db *db, const RunRecord *record, Error *err)
 {
-    if (!db_do(db, Q_RUN_BEAT,
-               DB_ARGS(RUNS(record->schema), ARG_TEXT("run_id", str_of(record->run_id))), err))
-        return false;
-    if (db_changes(db) == 0)
-        return error_set(err, ERROR_LOCKED,
-                         "this run was declared lost, and another one has taken over");
-    return true;
+    return db_do(db, Q_RUN_BEAT,
+                 DB_ARGS(RUNS(record->schema), ARG_TEXT("run_id", str_of(record->run_id))), err) &&
+           still_ours(db, err);
+}
+
+bool
+record_sessions(Db *db, const RunRecord *record, const char *sessions, Error *err)
+{
+    return db_do(db, Q_RUN_SESSIONS,
+                 DB_ARGS(RUNS(record->schema), ARG_TEXT("run_id", str_of(record->run_id)),
+                         ARG_TEXT("sessions", str_of(sessions))),
+                 err) &&
+           still_ours(db, err);
 }
 
 bool
@@ -104,6 +119,16 @@ record_end(Db *db,
                          ARG_INT("duration_ms", duration_ms), ARG_TEXT("error", str_of(error)),
                          ARG_RAW("fingerprint", print)),
                  err);
+}
+
+bool
+record_sessions_left(Db *db, Arena *arena, const RunRecord *record, DbResult *ret, Error *err)
+{
+    *ret = (DbResult){0};
+    return !db_has_query(db, Q_RUN_SESSIONS_LEFT) ||
+           db_ask(db, arena, Q_RUN_SESSIONS_LEFT,
+                  DB_ARGS(RUNS(record->schema), ARG_TEXT("run_id", str_of(record->run_id))), ret,
+                  err);
 }
 
 bool

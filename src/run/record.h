@@ -32,6 +32,8 @@ bool record_start(Db *db,
                   const char *from_version,
                   Error *err) MUST_CHECK;
 bool record_beat(Db *db, const RunRecord *record, Error *err) MUST_CHECK;
+/* The tool's sessions, comma-separated, for whoever takes over; ERROR_LOCKED as record_beat. */
+bool record_sessions(Db *db, const RunRecord *record, const char *sessions, Error *err) MUST_CHECK;
 /* `fingerprint` as SQL, absent = the files part alone. */
 bool record_end(Db *db,
                 Arena *arena,
@@ -43,6 +45,9 @@ bool record_end(Db *db,
                 const char *error,
                 Str fingerprint,
                 Error *err) MUST_CHECK;
+/* What lost runs wrote down with record_sessions: a row each. */
+bool record_sessions_left(Db *db, Arena *arena, const RunRecord *record, DbResult *ret, Error *err)
+    MUST_CHECK;
 /* Runs that still say `running` are lost: we lead now. */
 bool record_mark_lost(Db *db, const RunRecord *record, int64_t *ret_lost, Error *err) MUST_CHECK;
 bool record_latest(Db *db, Arena *arena, Str schema, int64_t elapsed_ms, RunLatest *ret, Error *err)

@@ -80,8 +80,13 @@ run_survey(
     if (!expectation_met(options, &s.facts, err))
         return false;
     Str schema = options->schema ? str_of(options->schema) : str_of(s.facts.schema);
-    if (options->project)
-        return wrapped_survey(arena, db, options, schema, &s, err) && (*ret = s, true);
+    if (options->project) {
+        if (!wrapped_survey(arena, db, options, schema, &s, err))
+            return false;
+        *ret = s;
+        ret->tool.files = &ret->tool_files; /* on their final place */
+        return true;
+    }
     how.server_major = s.facts.version_major;
     if (strcmp(s.facts.flavor, "cockroachdb") == 0)
         how.server_major = INT_MAX; /* its grammar is its own: the server judges */

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "run/follow.h"
 #include "run/gate.h"
 #include "core/banned.h"
 
@@ -95,12 +96,14 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
     s->unknown = !s->tool.known;
     /* What the last success recorded still holds: then a tool that tells nothing is current, and
      * what somebody's own command leaves out on purpose is not pending. */
+    bool doubtful = s->unknown || (!options->project->prefix && s->tool.pending.n > 0);
     bool closed = false;
     if (s->source.stat_digest && s->ledger.runs_exists &&
-        !gate_is_closed(arena, db, options, &s->source, &closed, err))
+        (!gate_is_closed(arena, db, options, &s->source, &closed, err) ||
+         (doubtful && !closed && !follow_shares_success(db, arena, s, options, &closed, err))))
         return false;
     s->unknown = s->unknown && !closed;
-    if (closed && !options->project->prefix)
+    if (doubtful && closed)
         s->tool.pending.n = 0;
     fill_plan(arena, s);
     s->asks = !closed && is_worth_asking(s);

@@ -95,25 +95,6 @@ on_line(void *ctx, int stream, Str raw)
 
 /* ---- one start of it ---- */
 
-static char **
-command_of(const Lead *l, Error *err)
-{
-    const Project *p = l->options->project;
-    if (!l->options->rollback)
-        return p->apply;
-    if (p->tool->undo && p->prefix && !l->options->to)
-        return tool_command(l->arena, p, p->tool->undo);
-    error_set(err, ERROR_USAGE, "%s",
-              l->options->to ? str_printf(l->arena,
-                                          "%s is rolled back step by step: --to is for "
-                                          "SQL files",
-                                          p->tool->title)
-                             : str_printf(l->arena, "lockstep does not know how %s rolls back",
-                                          p->tool->title));
-    error_hint(err, "Roll back with the tool's own command, or write a migration that undoes it.");
-    return NULL;
-}
-
 static bool
 start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *err)
 {
@@ -133,10 +114,13 @@ start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *e
                       .stdout_fd = -1,
                       .line = on_line,
                       .line_ctx = output,
+                      .stopping = guard_stopping_tool,
+                      .stopping_ctx = &l->guard,
                       .grace_ms = o->grace_ms};
     FAULT_POINT("tool.start");
     guard_running(&l->guard, true);
     l->wait->tick = lead_ticks(l);
+    l->wait->tick.every_ms = GUARD_TOOL_EVERY_MS;
     bool ok = child_run(l->wait, &spec, ret_status, err);
     l->wait->tick = (WaitTick){0};
     wait_cleanup_begin(l->wait);
@@ -186,6 +170,15 @@ refuse_trouble(const ToolTrouble *trouble, Error *err)
     return error_hint(err, "%s", trouble->repair);
 }
 
+/* Of a migration that failed: then it can simply be tried again. */
+static bool
+leaves_nothing(const Lead *l)
+{
+    unsigned atomic = TOOL_ATOMIC_EACH | TOOL_ATOMIC_ALL;
+    return (l->options->project->tool->flags & atomic) &&
+           (db_caps(l->control) & DB_CAP_DDL_TRANSACTION);
+}
+
 static bool
 tool_failed(const Lead *l, const Output *output, int status, Error *err)
 {
@@ -200,6 +193,11 @@ tool_failed(const Lead *l, const Output *output, int status, Error *err)
         err->cls = ERROR_CLASS_LOCK_TIMEOUT;
     if (l->guard.blockers[0])
         error_detail(err, "blocked by %s", l->guard.blockers);
+    if (l->guard.cancelled)
+        error_detail(err,
+                     "lockstep cancelled its statement: it kept other sessions waiting for "
+                     "longer than --max-block (%s)",
+                     str_from_duration_ms(scratch, l->options->max_block_ms));
     if (trouble) {
         error_detail(err, "%s", trouble->what);
         return error_hint(err, "%s", trouble->repair);
@@ -207,6 +205,9 @@ tool_failed(const Lead *l, const Output *output, int status, Error *err)
     if (l->survey->plan.pending.n)
         error_detail(err, "still pending: %zu, the first is %s", l->survey->plan.pending.n,
                      l->survey->plan.pending.p[0].m->version);
+    if (l->guard.cancelled && !leaves_nothing(l))
+        error_hint(err, "What the migration had done before that statement may be there still: see "
+                        "that it can be run again, or give --max-block more time.");
     return false;
 }
 
@@ -236,22 +237,28 @@ believe(const Lead *l, Error *err)
                            "configured for with what `lockstep detect` says.");
 }
 
-/* After a lock time-out nothing of an atomic migration is left: trying again is safe. */
+/* A lock row that a killed tool left behind would stop every run from now on. When its owner is
+ * dead for certain it is cleared as `repair` would. */
 static bool
-may_retry(const Lead *l, const Error *err)
+clear_lock(Lead *l, const char *why, Error *err)
 {
-    unsigned atomic = TOOL_ATOMIC_EACH | TOOL_ATOMIC_ALL;
-    return err->cls == ERROR_CLASS_LOCK_TIMEOUT && (l->options->project->tool->flags & atomic) &&
-           (db_caps(l->control) & DB_CAP_DDL_TRANSACTION);
+    const ToolTrouble *trouble = tool_blocked(&l->survey->tool);
+    if (!trouble || !trouble->sql || trouble->id)
+        return true;
+    log_warn("tool.lock-cleared", "%s; %s, so it is cleared", trouble->what, why);
+    return db_exec_list(l->control, str_of(trouble->sql), err) &&
+           run_survey(l->arena, l->control, l->options, true, l->survey, err);
 }
 
+/* A lock was not there when the tool was started: it is the tool's, whose family is gone. */
 static bool
 look_after(Lead *l, Error *err)
 {
     Error second = ERROR_INIT;
     wait_cleanup_begin(l->wait);
     bool ok = db_alive(l->control) &&
-              run_survey(l->arena, l->control, l->options, true, l->survey, &second);
+              run_survey(l->arena, l->control, l->options, true, l->survey, &second) &&
+              clear_lock(l, "the tool has ended", &second);
     wait_cleanup_end(l->wait);
     if (!ok && err->code == ERROR_NONE)
         *err = second;
@@ -281,7 +288,9 @@ run_until_done(Lead *l, char *const *argv, Error *err)
     int64_t until = clock_ms() + l->options->retry_for_ms;
     for (int tries = 0; !run_once(l, argv, err); tries++) {
         int64_t delay = clock_backoff_ms(tries, RETRY_FIRST_MS, RETRY_LAST_MS);
-        if (!may_retry(l, err) || clock_ms() + delay > until)
+        /* On a lock time-out, that is; or the guard cancelled. */
+        if (err->cls != ERROR_CLASS_LOCK_TIMEOUT || !leaves_nothing(l) ||
+            clock_ms() + delay > until)
             return false;
         SCRATCH_ARENA(scratch);
         LogField fields[] = {
@@ -347,6 +356,34 @@ tell_start(const Lead *l)
               l->options->url->display, l->record.run_id);
 }
 
+/* One to apply, whatever is pending; to roll back as many as it takes. */
+static bool
+choose_starts(Lead *l, ToolUndo *ret, Error *err)
+{
+    const RunOptions *o = l->options;
+    *ret = (ToolUndo){0};
+    if (o->rollback)
+        return tool_undo(l->arena, o->project, &l->survey->tool, o->steps, o->to, ret, err);
+    *vec_push(l->arena, &ret->starts) = o->project->apply;
+    return true;
+}
+
+/* Tools are silent about migrations that they find nothing to undo in, too. */
+static bool
+is_gone(const Lead *l, const Words *versions, Error *err)
+{
+    const Tool *tool = l->options->project->tool;
+    for (size_t i = 0; i < versions->n; i++) {
+        if (!is_among(&l->survey->tool, versions->p[i]))
+            continue;
+        error_set(err, ERROR_FAILED, "%s ended with success, but '%s' is still applied",
+                  tool->title, versions->p[i]);
+        return error_hint(err, "See what the tool says above; `lockstep status` shows what is "
+                               "applied now.");
+    }
+    return true;
+}
+
 static bool
 backup(Lead *l, Error *err)
 {
@@ -356,18 +393,11 @@ backup(Lead *l, Error *err)
     return ready;
 }
 
-/* A lock row that a killed tool left behind would stop every run from now on. Its owner is dead
- * when an earlier run of ours was lost: then it is cleared as `repair` would. */
+/* By an earlier run of ours, which was lost: then nobody holds it. */
 static bool
 clear_stuck_lock(Lead *l, Error *err)
 {
-    const ToolTrouble *trouble = tool_blocked(&l->survey->tool);
-    if (!l->after_lost || !trouble || !trouble->sql || trouble->id)
-        return true;
-    log_warn("tool.lock-cleared", "%s; the run that held it was lost, so it is cleared",
-             trouble->what);
-    return db_exec_list(l->control, str_of(trouble->sql), err) &&
-           run_survey(l->arena, l->control, l->options, true, l->survey, err);
+    return !l->after_lost || clear_lock(l, "the run that held it was lost", err);
 }
 
 /* Before the first run of a tool that wants an empty schema, not even lockstep's tables may be
@@ -393,27 +423,29 @@ bool
 wrapped_lead(Lead *l, RunReport *ret, Error *err)
 {
     Survey *s = l->survey;
-    int64_t times = l->options->rollback && l->options->steps > 1 ? l->options->steps : 1;
-    char **argv = command_of(l, err);
-    if (!argv || !clear_stuck_lock(l, err))
+    ToolUndo undo;
+    if (!clear_stuck_lock(l, err))
         return false;
     const ToolTrouble *trouble = tool_blocked(&s->tool);
     if (trouble)
         return refuse_trouble(trouble, err);
     tell_troubles(&s->tool);
-    if (!l->options->rollback && !s->unknown && !s->asks && !s->plan.pending.n) {
+    if (!choose_starts(l, &undo, err))
+        return false;
+    if (l->options->rollback ? !undo.starts.n : !s->unknown && !s->asks && !s->plan.pending.n) {
         ret->outcome = RUN_NOTHING;
-        return s->plan.missing.n || lead_remember(l, err);
+        return l->options->rollback || s->plan.missing.n || lead_remember(l, err);
     }
     l->record.files = record_files_print(l->arena, &s->source, l->options);
     if (!lead_may_record(l, err) || !backup(l, err))
         return false;
     tell_start(l);
     tell_progress(l);
-    l->guard.tool_run = l->record.run_id;
+    guard_begin_tool(&l->guard, l->record.run_id, l->options->project->tool->title);
     bool later = records_later(l), ok = later || lead_make_tables(l, err);
-    for (int64_t i = 0; ok && i < times; i++)
-        ok = run_until_done(l, argv, err);
+    for (size_t i = 0; ok && i < undo.starts.n; i++)
+        ok = run_until_done(l, undo.starts.p[i], err);
+    ok = ok && is_gone(l, &undo.versions, err);
     if (later)
         record_late(l, err);
     lead_finish(l, err);

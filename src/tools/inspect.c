@@ -283,6 +283,23 @@ project_find_dir(Arena *arena, Project *project, const char *const *names)
     return false;
 }
 
+/* What stands in `apply` behind program and words of the tool's row; nothing where these differ. */
+static char **
+own_words(Arena *arena, const Project *project)
+{
+    static char *nothing[] = {NULL};
+    Words row = {0};
+    char **word = project->apply;
+    words_add_split(arena, &row, project->tool->apply);
+    for (char **p = project->prefix; *p; p++, word++)
+        if (!*word || strcmp(*word, *p) != 0)
+            return nothing;
+    for (size_t i = 0; i < row.n; i++, word++)
+        if (!*word || strcmp(*word, row.p[i]) != 0)
+            return nothing;
+    return word;
+}
+
 char **
 tool_command(Arena *arena, const Project *project, const char *words)
 {
@@ -292,5 +309,7 @@ tool_command(Arena *arena, const Project *project, const char *words)
     for (char **word = project->prefix; *word; word++)
         words_add(arena, &argv, str_of(*word));
     words_add_split(arena, &argv, words);
+    for (char **word = own_words(arena, project); *word; word++)
+        words_add(arena, &argv, str_of(*word));
     return words_end(arena, &argv);
 }

@@ -37,7 +37,8 @@ static const char sequel_code[] =
     "require 'sequel'; Sequel.extension :migration; "
     "url = ENV.fetch('DATABASE_URL').sub(/\\Amysql:/, 'mysql2:')"
     ".sub(%r{\\Asqlite3?:(?:///)?(?=[^/])}, 'sqlite://').sub(/\\Asqlite3:/, 'sqlite:'); "
-    "Sequel.connect(url) { |db| Sequel::Migrator.run(db, ARGV[0]) }";
+    "Sequel.connect(url) { |db| "
+    "Sequel::Migrator.run(db, ARGV[0], target: ARGV[1] && Integer(ARGV[1], 10)) }";
 
 static void
 start_sequel(Arena *arena, Project *project)
@@ -49,8 +50,7 @@ start_sequel(Arena *arena, Project *project)
     words_add(arena, &words, STR("-e"));
     words_add(arena, &words, str_of(sequel_code));
     words_add(arena, &words, str_of(project->migrations));
-    project->apply = words_end(arena, &words);
-    project->prefix = NULL;
+    project->apply = project->prefix = words_end(arena, &words);
 }
 
 bool

@@ -56,8 +56,10 @@ typedef struct Tool {
     /* Where its program is looked for, in this order: paths below the project (with a slash), then
      * names in PATH. */
     const char *programs[TOOL_MARKERS];
-    /* Words after the program, split at blanks; NULL = it cannot. */
-    const char *apply, *undo, *preview, *model_drift, *deploy_check;
+    /* Words after the program, split at blanks; NULL = it cannot. `undo`: the newest {n}, without
+     * that mark one; `undo_to`: all after {to} ({number}: its digits; Django: {app} {name});
+     * `undo_all`: where there is another way for that. {from}: the oldest that goes. */
+    const char *apply, *undo, *undo_to, *undo_all, *preview, *model_drift, *deploy_check;
     /* Version table: schema NULL = where unqualified names go. */
     const char *schema, *table;
     const char *columns[TOOL_WORDS]; /* that are there, so that tables of one name are told apart */
@@ -222,9 +224,26 @@ typedef struct ToolEnvironment {
 } ToolEnvironment;
 char **tool_environment(Arena *arena, const Project *project, const ToolEnvironment *how);
 
-/* A command line of the tool other than `apply`: its prefix and these words, split at blanks. NULL
- * where somebody's own script stands in its place. */
+/* A command line of the tool other than `apply`: its prefix, these words, split at blanks, and what
+ * the project's own `apply` has behind the row's words (where its configuration is). NULL where
+ * somebody's own script stands in its place. */
 char **tool_command(Arena *arena, const Project *project, const char *words);
+
+/* Rolling back: the newest `steps`, or (`to` given, "0" = all) what is newer than a version, which
+ * may be said by its number alone. ERROR_USAGE where the tool or its command cannot; ERROR_REFUSED
+ * where the newest has no file here. */
+typedef struct ToolUndo {
+    VEC(char **)
+    starts;         /* command lines, one after the other; none = nothing is applied above it */
+    Words versions; /* not applied any more when all went well; empty = not known */
+} ToolUndo;
+bool tool_undo(Arena *arena,
+               const Project *project,
+               const ToolState *state,
+               int64_t steps,
+               const char *to,
+               ToolUndo *ret,
+               Error *err) MUST_CHECK;
 
 /* The slow way, last: a command line that makes the framework print one line, "lockstep-database="
  * and a URL, on stdout. NULL = this framework cannot be asked. */

@@ -81,3 +81,27 @@ select coalesce(get_lock(:'name', 0), 0)
 
 -- name: lock_foreign_free
 do release_lock(:'name')
+
+-- A tool's sessions, the one at work first: those that come from a port of the tool, as long as the
+-- server sees our own connection come from a port of ours (nobody translates in between). A server
+-- that looks names up has one for both. Over a Unix socket there is no port, and nothing is found.
+-- name: lock_tool_sessions
+select t.id, concat(t.id, '@', t.host)
+from information_schema.processlist t
+join information_schema.processlist us on us.id = connection_id()
+where find_in_set(concat(t.id, '@', t.host), :'known')
+   or (t.id > us.id
+       and find_in_set(substring_index(t.host, ':', -1), :'ports')
+       and find_in_set(substring_index(us.host, ':', -1), :'own')
+       and left(t.host, char_length(t.host) - char_length(substring_index(t.host, ':', -1)))
+         = left(us.host, char_length(us.host) - char_length(substring_index(us.host, ':', -1))))
+order by t.command = 'Sleep', t.time desc, t.id
+
+-- Whether the server sees from which port a connection of ours comes.
+-- name: lock_tool_seen
+select find_in_set(substring_index(host, ':', -1), :'own')
+from information_schema.processlist where id = connection_id()
+
+-- Those of an earlier run that it wrote down.
+-- name: lock_tool_left
+select id from information_schema.processlist where find_in_set(concat(id, '@', host), :'known')

@@ -31,6 +31,15 @@ values (:'run_id', :'tool', :'files', 'running', utc_timestamp(6), utc_timestamp
 update :"runs" set heartbeat_at = utc_timestamp(6)
 where run_id = :'run_id' and outcome = 'running'
 
+-- While a run is under way, `error` names the sessions of its tool that have no other mark: what a
+-- successor must end. run_end and run_lost write over it.
+-- name: run_sessions
+update :"runs" set error = :'sessions' where run_id = :'run_id' and outcome = 'running'
+
+-- name: run_sessions_left
+select error from :"runs"
+where outcome = 'running' and run_id <> :'run_id' and error is not null
+
 -- name: run_step
 update :"runs" set heartbeat_at = utc_timestamp(6), applied = :applied
 where run_id = :'run_id' and outcome = 'running'
@@ -80,7 +89,8 @@ select run_id, tool, fingerprint, outcome,
        concat(left(date_format(started_at, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z'),
        concat(left(date_format(heartbeat_at, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z'),
        concat(left(date_format(finished_at, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z'),
-       host, pid, environment, revision, applied, from_version, to_version, duration_ms, error
+       host, pid, environment, revision, applied, from_version, to_version, duration_ms,
+       case when outcome <> 'running' then error end
 from :"runs" order by started_at desc, run_id desc limit :limit
 
 -- name: apply_begin

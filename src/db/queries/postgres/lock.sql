@@ -99,9 +99,23 @@ select pg_try_advisory_lock(:key)::int
 -- name: lock_foreign_free
 select pg_advisory_unlock(:key)
 
--- A tool's session at work, of those that PGAPPNAME marked.
--- name: lock_tool_session
+-- A tool's sessions, the one at work first: those that PGAPPNAME marked, and for clients that do not
+-- read it those that come from a port of the tool, as long as the server sees our own connection
+-- come from a port of ours (nobody translates in between). The key is for those without the mark.
+-- name: lock_tool_sessions
+select t.pid, case when t.application_name = 'lockstep:' || :'run_id' then null
+                   else concat(t.pid, '@', t.client_addr, ':', t.client_port) end
+from pg_stat_activity t left join pg_stat_activity us on us.pid = pg_backend_pid()
+where t.datname = current_database() and t.pid <> pg_backend_pid()
+  and (t.application_name = 'lockstep:' || :'run_id'
+       or concat(t.pid, '@', t.client_addr, ':', t.client_port)
+          = any (string_to_array(:'known', ','))
+       or (t.client_addr = us.client_addr and t.backend_start > us.backend_start
+           and t.client_port::text = any (string_to_array(:'ports', ','))
+           and us.client_port::text = any (string_to_array(:'own', ','))))
+order by (t.state = 'active') desc, t.state_change, t.pid
+
+-- Those of an earlier run that it wrote down.
+-- name: lock_tool_left
 select pid from pg_stat_activity
-where datname = current_database() and application_name = 'lockstep:' || :'run_id'
-  and pid <> pg_backend_pid()
-order by (state = 'active') desc, pid limit 1
+where concat(pid, '@', client_addr, ':', client_port) = any (string_to_array(:'known', ','))

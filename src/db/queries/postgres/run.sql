@@ -32,6 +32,15 @@ update :"runs" set heartbeat_at = now() where run_id = :'run_id' and outcome = '
 
 -- The row is locked until the migration commits: whoever declares this run lost waits for that
 -- commit, and a run that was declared lost changes no row here and fails in its version row.
+-- While a run is under way, `error` names the sessions of its tool that have no other mark: what a
+-- successor must end. run_end and run_lost write over it.
+-- name: run_sessions
+update :"runs" set error = :'sessions' where run_id = :'run_id' and outcome = 'running'
+
+-- name: run_sessions_left
+select error from :"runs"
+where outcome = 'running' and run_id <> :'run_id' and error is not null
+
 -- name: run_step
 update :"runs" set heartbeat_at = now(), applied = :applied
 where run_id = :'run_id' and outcome = 'running'
@@ -81,7 +90,8 @@ select run_id, tool, fingerprint, outcome,
        to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        to_char(heartbeat_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        to_char(finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-       host, pid, environment, revision, applied, from_version, to_version, duration_ms, error
+       host, pid, environment, revision, applied, from_version, to_version, duration_ms,
+       case when outcome <> 'running' then error end
 from :"runs" order by started_at desc, run_id desc limit :limit
 
 -- name: apply_begin
