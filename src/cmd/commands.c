@@ -83,10 +83,7 @@ static const CommandOption yes_only[] = {
 };
 
 static const CommandOption init_options[] = {
-    {"app", "NAME", "the application's name (default: the project's own, or the directory's)"},
-    {"image", "REF", "the application's image, as in registry.example.com/shop:1"},
     {"port", "N", "where the service listens (default: EXPOSE of the Dockerfile, or 8080)"},
-    {"probe", "PATH", "path that answers 200 when the service is ready (default: a connection)"},
     {"from", "REF", "the image that the Dockerfile copies lockstep from"},
     {"force", NULL, "replace files that are there"},
     {"stdout", NULL, "print the files and write none"},
@@ -338,18 +335,20 @@ const Command commands[] = {
         .group = "Other",
         .args = "[PLATFORM [-- PROGRAM [ARG...]]]",
         .summary = "Write the files that a platform needs to migrate at deploy.",
-        .details = "Fitted to the project in the current directory: its name, its port, and the "
-                   "program that serves, from Dockerfile, Procfile, package.json or manage.py, or "
-                   "from the command line. A file that is there is left alone, and the lines to "
-                   "add to it are printed. Without PLATFORM it lists them.",
-        .examples =
-            "lockstep init\n"
-            "lockstep init dokku -- gunicorn shop.wsgi\n"
-            "lockstep init kubernetes --image registry.example.com/shop:1 --probe /healthz\n"
-            "lockstep init compose --stdout",
+        .details =
+            "Fitted to the project in the current directory: its name, its port, and the "
+            "program that serves, from Dockerfile, Procfile, package.json, pyproject.toml or "
+            "manage.py. PROGRAM says the last by itself; --app, --image and --health-check, "
+            "which are settings of `deploy`, say name, image and the path that answers when "
+            "the service is ready.\n\n"
+            "A file that is there is left alone, and the lines to add to it are printed. "
+            "Without PLATFORM the platforms are listed.",
+        .examples = "lockstep init\n"
+                    "lockstep init dokku -- gunicorn shop.wsgi\n"
+                    "lockstep init kubernetes --image registry.example.com/shop:1\n"
+                    "lockstep init compose --stdout",
         .options = init_options,
         .max_args = 256,
-        .loads_settings = true,
         .run = cmd_init,
     },
     {

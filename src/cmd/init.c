@@ -119,10 +119,10 @@ cmd_init(Cli *cli, Error *err)
     bool force = cli_option(cli, "force") != NULL;
     StrBuf out = strbuf_new(cli->arena, OUTPUT_CEILING);
     FactsOptions options = {.dir = ".",
-                            .app = cli_option(cli, "app"),
-                            .image = cli_option(cli, "image"),
+                            .app = setting_text(&cli->settings, SET_APP),
+                            .image = setting_text(&cli->settings, SET_IMAGE),
                             .lockstep_image = cli_option(cli, "from"),
-                            .probe = cli_option(cli, "probe"),
+                            .probe = setting_text(&cli->settings, SET_HEALTH_CHECK),
                             .port = cli_option(cli, "port"),
                             .program = program};
     if (!name)

@@ -450,6 +450,22 @@ take_image(Arena *arena, const char *given, const char *option, char **ret, Erro
     return true;
 }
 
+/* A path, or a URL: the port in it is that of the host, so only its path counts. */
+static bool
+take_probe(Looking *l, const char *given, Error *err)
+{
+    const char *path = given ? strstr(given, "://") : NULL;
+    path = path ? strchr(path + 3, '/') : given;
+    if (!path)
+        return true;
+    if (path[0] != '/' || !is_plain_word(path)) {
+        error_set(err, ERROR_USAGE, "'%s' is not a path to ask the service for", given);
+        return error_hint(err, "Give --health-check as in /healthz.");
+    }
+    l->facts->probe = str_dup(l->arena, str_of(path));
+    return true;
+}
+
 static bool
 take_options(Looking *l, const FactsOptions *o, Error *err)
 {
@@ -464,13 +480,8 @@ take_options(Looking *l, const FactsOptions *o, Error *err)
         }
         name_is(l, str_of(o->app), "--app");
     }
-    if (o->probe) {
-        if (o->probe[0] != '/' || !is_plain_word(o->probe)) {
-            error_set(err, ERROR_USAGE, "'%s' is not a path to ask the service for", o->probe);
-            return error_hint(err, "Give --probe as in /healthz.");
-        }
-        f->probe = str_dup(l->arena, str_of(o->probe));
-    }
+    if (!take_probe(l, o->probe, err))
+        return false;
     if (o->program)
         program_is_typed(l, o->program);
     f->lockstep_image = str_dup(l->arena, STR("lockstep:" LOCKSTEP_VERSION));

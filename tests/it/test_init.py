@@ -174,14 +174,14 @@ def test_entrypoint_is_told(lockstep):
         (("nomad",), "there is no platform 'nomad'"),
         (("dokku",), "lockstep init dokku -- gunicorn shop.wsgi"),
         (("ecs", "--app", "My App"), "dashes, a letter first: my-app"),
-        (("ecs", "--app", ""), "cannot be the name"),
+        (("ecs", "--app", "7up"), "'7up' cannot be the name"),
         (("ecs", "--port", "0"), "'0' is not a port"),
         (("ecs", "--port", "99999"), "'99999' is not a port"),
         (("ecs", "--image", "a b"), "'a b' is not the name of an image"),
         (("ecs", "--image", "$(id)"), "'$(id)' is not the name of an image"),
         (("ecs", "--from", "x;y"), "'x;y' is not the name of an image"),
-        (("fly", "--probe", "healthz"), "'healthz' is not a path"),
-        (("fly", "--probe", '/"'), "is not a path"),
+        (("fly", "--health-check", "healthz"), "'healthz' is not a path"),
+        (("fly", "--health-check", '/"'), "is not a path"),
         (("fly", "--steps", "1"), "has no option '--steps'"),
     ],
 )
@@ -209,9 +209,10 @@ def test_nothing_leaves_the_directory(lockstep, tmp_path, kind):
     elif kind == "file in the way":
         folder.write_text("x")
     elif kind == "dir":
-        (lockstep.dir / "lockstep.yaml").mkdir()
+        (folder / "workflows/deploy.yml").mkdir(parents=True)
     else:
-        (lockstep.dir / "lockstep.yaml").symlink_to(outside / "lockstep.yaml")
+        (folder / "workflows").mkdir(parents=True)
+        (folder / "workflows/deploy.yml").symlink_to(outside / "deploy.yml")
     before = sorted(path.name for path in lockstep.dir.rglob("*"))
     for more in ((), ("--force",)):
         result = init(lockstep, "github", *more, expect=2)
@@ -242,7 +243,7 @@ def written(tmp_path_factory, sampler):
     everything = {}
     for name in PROJECTS:
         for platform in PLATFORMS:
-            for probe in ((), ("--probe", "/healthz")):
+            for probe in ((), ("--health-check", "/healthz")):
                 app = Lockstep(tmp_path_factory.mktemp("init"), sampler)
                 if name != "sql":
                     project(app, name)
