@@ -275,11 +275,59 @@ parse_words(Parser *p, Error *err)
     return true;
 }
 
+/* Is the value one of "a|b|c"? */
+static bool
+is_choice(const char *choices, Str value)
+{
+    for (Str rest = str_of(choices); rest.p && value.n;) {
+        size_t end = str_find(rest, '|');
+        if (str_eq(str_sub(rest, 0, end), value))
+            return true;
+        if (end == rest.n)
+            break;
+        rest = str_sub(rest, end + 1, rest.n);
+    }
+    return false;
+}
+
+/* A flag that is a setting and a command's option too (`--format`: of migrations, of what is
+ * printed): its value tells which is meant, wherever it stands. */
+static void
+tell_apart(Parser *p, const Command *command)
+{
+    size_t flags = p->out->flags.n, given = p->given.n, kept = 0;
+    for (size_t i = 0; i < given; i++) {
+        const Given one = p->given.p[i];
+        const CommandOption *own = option_of(command, str_of(one.flag));
+        bool negated, choice = own && own->arg && is_choice(own->arg, str_of(one.value));
+        const SettingRow *row = choice ? NULL : setting_by_flag(str_of(one.flag), &negated);
+        if (row)
+            *vec_push(p->arena, &p->out->flags) =
+                (FlagValue){.id = row->id, .text = str_dup(p->arena, str_of(one.value))};
+        else
+            p->given.p[kept++] = one;
+    }
+    p->given.n = kept;
+    size_t all = p->out->flags.n;
+    kept = 0;
+    for (size_t i = 0; i < all; i++) {
+        const FlagValue one = p->out->flags.p[i];
+        const CommandOption *own =
+            i < flags ? option_of(command, str_of(setting_row(one.id)->flag)) : NULL;
+        if (own && own->arg && is_choice(own->arg, str_of(one.text)))
+            *vec_push(p->arena, &p->given) = (Given){.flag = own->flag, .value = one.text};
+        else
+            p->out->flags.p[kept++] = one;
+    }
+    p->out->flags.n = kept;
+}
+
 static bool
 settle_options(Parser *p, Error *err)
 {
     const Command *command = p->out->command;
     size_t count = 0;
+    tell_apart(p, command);
     while (command->options && command->options[count].flag)
         count++;
     p->out->options = arena_array(p->arena, const char *, count + 1);

@@ -2,6 +2,7 @@
 /* The one table of commands: dispatch, help, completion and suggestions read it. */
 
 #include "cmd/cmd.h"
+#include "cmd/findings.h"
 
 #include "core/banned.h"
 
@@ -31,6 +32,7 @@ static const CommandOption deploy_options[] = {
 
 static const CommandOption check_options[] = {
     {"json", NULL, "print one JSON object"},
+    {"format", FINDINGS_FORMS, "for people, programs, or a forge's annotations and reports"},
     {"fail-level", "LEVEL", "of the framework's own check: ERROR (default), WARNING ..."},
     {NULL, NULL, NULL},
 };
