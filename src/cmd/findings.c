@@ -215,13 +215,28 @@ sarif_rule(Arena *arena, const char *name)
     return o;
 }
 
+/* A path as a reference of a URI. */
+static char *
+uri_of(Arena *arena, const char *path)
+{
+    StrBuf out = strbuf_new(arena, 4 * strlen(path) + 1);
+    for (; *path; path++) {
+        bool plain = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') ||
+                     (*path >= '0' && *path <= '9') || strchr("/-._~", *path);
+        if (plain)
+            strbuf_addc(&out, *path);
+        else
+            strbuf_printf(&out, "%%%02X", (unsigned char)*path);
+    }
+    return out.p;
+}
+
 static json_t *
 sarif_location(Arena *arena, const Finding *f)
 {
     /* Whoever shows the results refuses one without any place. */
-    json_t *place = json_pack("{s:{s:o,s:s}}", "artifactLocation", "uri",
-                              output_json_text(arena, str_of(f->file ? f->file : no_file)),
-                              "uriBaseId", "%SRCROOT%");
+    json_t *place = json_pack("{s:{s:s,s:s}}", "artifactLocation", "uri",
+                              uri_of(arena, f->file ? f->file : no_file), "uriBaseId", "%SRCROOT%");
     if (f->file && f->line)
         json_object_set_new(place, "region", json_pack("{s:I}", "startLine", (json_int_t)f->line));
     return json_pack("{s:o}", "physicalLocation", place);

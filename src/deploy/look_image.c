@@ -280,13 +280,13 @@ look_at_releases(Scene *s)
     for (size_t i = 0; i < s->releases.n; i++) {
         const Release *r = &s->releases.p[i];
         bool procfile = r->at.file->kind == SCENE_PROCFILE, fly = !r->shell, by_lockstep;
-        if (needs_shell(r->command) && (fly || (procfile && hands_words_over(&s->entry))))
+        bool migrates = look_migrates(r->command, &by_lockstep);
+        bool same = r->at.file->name == r->at.file->path; /* as the Dockerfile, at the top */
+        if (needs_shell(r->command) && (fly || (procfile && same && hands_words_over(&s->entry))))
             look_add(s, LOOK_RELEASE_NEEDS_SHELL, r->at, STR_FMT, STR_ARG(r->command));
-        /* Fly runs the ENTRYPOINT and says so in RELEASE_COMMAND; Dokku does not say it. */
-        if (s->entry.migrates && look_migrates(r->command, &by_lockstep) &&
-            !(by_lockstep && s->entry.by_lockstep))
+        if (same && migrates && s->entry.migrates && !(by_lockstep && s->entry.by_lockstep))
             look_add(s, LOOK_MIGRATES_TWICE, r->at, "`" STR_FMT "`", STR_ARG(r->command));
-        if (fly && s->image_sqlite.p && look_migrates(r->command, &by_lockstep))
+        if (same && fly && migrates && s->image_sqlite.p)
             look_add(s, LOOK_SQLITE_NO_VOLUME, r->at, "'" STR_FMT "' (in the release command)",
                      STR_ARG(s->image_sqlite));
     }
