@@ -292,8 +292,8 @@ is_choice(const char *choices, Str value)
 
 /* A flag that is a setting and a command's option too (`--format`: of migrations, of what is
  * printed): its value tells which is meant, wherever it stands. */
-static void
-tell_apart(Parser *p, const Command *command)
+static bool
+tell_apart(Parser *p, const Command *command, Error *err)
 {
     size_t flags = p->out->flags.n, given = p->given.n, kept = 0;
     for (size_t i = 0; i < given; i++) {
@@ -301,6 +301,11 @@ tell_apart(Parser *p, const Command *command)
         const CommandOption *own = option_of(command, str_of(one.flag));
         bool negated, choice = own && own->arg && is_choice(own->arg, str_of(one.value));
         const SettingRow *row = choice ? NULL : setting_by_flag(str_of(one.flag), &negated);
+        if (row && own && !is_choice(row->arg, str_of(one.value))) {
+            error_set(err, ERROR_USAGE, "'--%s': '%s' is not one of %s", one.flag, one.value,
+                      own->arg);
+            return error_hint(err, "Nor is it one of %s (%s).", row->arg, row->help);
+        }
         if (row)
             *vec_push(p->arena, &p->out->flags) =
                 (FlagValue){.id = row->id, .text = str_dup(p->arena, str_of(one.value))};
@@ -320,6 +325,7 @@ tell_apart(Parser *p, const Command *command)
             p->out->flags.p[kept++] = one;
     }
     p->out->flags.n = kept;
+    return true;
 }
 
 static bool
@@ -327,7 +333,8 @@ settle_options(Parser *p, Error *err)
 {
     const Command *command = p->out->command;
     size_t count = 0;
-    tell_apart(p, command);
+    if (!tell_apart(p, command, err))
+        return false;
     while (command->options && command->options[count].flag)
         count++;
     p->out->options = arena_array(p->arena, const char *, count + 1);

@@ -329,7 +329,13 @@ look_at_framework(Check *c, Error *err)
 static bool
 look_at_platform(Check *c, Error *err)
 {
-    DeployLook how = {&c->cli->wait, c->cli->environ_, .ask_servers = !c->preflight};
+    const Settings *settings = &c->cli->settings;
+    const char *target = setting_text(settings, SET_TARGET);
+    bool dokku = target && strcmp(target, "dokku") == 0;
+    DeployLook how = {.wait = &c->cli->wait,
+                      .environ_ = c->cli->environ_,
+                      .ask_servers = !c->preflight,
+                      .dokku_host = dokku ? setting_text(settings, SET_HOST) : NULL};
     size_t before = c->findings->n;
     if (!cli_open_signals(c->cli, err) || !deploy_look(c->cli->arena, &how, c->findings, err))
         return false;
@@ -367,6 +373,22 @@ check_all(Cli *cli, bool preflight, Findings *ret, Error *err)
     return look_at_framework(c, err);
 }
 
+/* Without what --ignore names. A name that no rule has is said: the finding would stay. */
+static void
+leave_out(Cli *cli, Findings *findings)
+{
+    char **rules = setting_list(&cli->settings, SET_IGNORE);
+    for (size_t i = 0; rules && rules[i]; i++) {
+        size_t kept = 0;
+        if (!deploy_rule(rules[i]))
+            log_warn("check.ignore", "there is no rule '%s' to leave out", rules[i]);
+        for (size_t k = 0; k < findings->n; k++)
+            if (strcmp(findings->p[k].rule, rules[i]) != 0)
+                findings->p[kept++] = findings->p[k];
+        findings->n = kept;
+    }
+}
+
 bool
 check_preflight(Cli *cli, Error *err)
 {
@@ -375,6 +397,7 @@ check_preflight(Cli *cli, Error *err)
     const Finding *first = NULL;
     if (!check_all(cli, true, &findings, err))
         return false;
+    leave_out(cli, &findings);
     for (size_t i = 0; i < findings.n; i++) {
         const Finding *f = &findings.p[i];
         if (f->severity == SEVERITY_ERROR && !errors++)
@@ -399,8 +422,10 @@ cmd_check(Cli *cli, Error *err)
 {
     Findings findings = {0};
     int status;
-    if (!check_all(cli, false, &findings, err) ||
-        !findings_print(cli, &findings, findings_json(cli->arena, &findings),
+    if (!check_all(cli, false, &findings, err))
+        return error_exit_status(err);
+    leave_out(cli, &findings);
+    if (!findings_print(cli, &findings, findings_json(cli->arena, &findings),
                         "Nothing was found that would go wrong.", &status, err))
         return error_exit_status(err);
     return status;

@@ -26,7 +26,8 @@ const char *deploy_rule_what(Arena *arena, const DeployRule *rule); /* without i
 typedef struct DeployLook {
     Wait *wait; /* with signals opened: programs are asked */
     char *const *environ_;
-    bool ask_servers; /* which Dokku is there, over ssh too */
+    bool ask_servers;       /* which Dokku is there */
+    const char *dokku_host; /* [ssh://]USER@HOST[:PORT]; NULL = none is named */
 } DeployLook;
 
 /* Looks at the current directory, or what of it is under version control. Adds to `ret`, and gives

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which Dokku deploys: the one on this machine, or the one that lockstep.yaml names. */
+/* Which Dokku deploys: the one on this machine, or the one that the settings of the deploy name. */
 
 #include <stdio.h>
 #include <string.h>
@@ -39,38 +39,18 @@ is_old(const Answer *a)
     return number < 35004; /* 0.35.4 */
 }
 
-/* The place that says so in lockstep.yaml; the host may be absent. */
-static bool
-find_target(const Scene *s, Place *ret_at, Str *ret_host)
-{
-    for (size_t i = 0; i < s->files.n; i++) {
-        const SceneFile *f = &s->files.p[i];
-        if (!f->docs.n ||
-            (strcmp(f->path, "lockstep.yaml") != 0 && strcmp(f->path, "lockstep.yml") != 0))
-            continue;
-        const DocNode *target = doc_at(f->docs.p[0], "deploy.target");
-        if (!str_eq(doc_text(target), STR("dokku")))
-            continue;
-        *ret_at = (Place){f, target->line};
-        *ret_host = doc_text_at(f->docs.p[0], "deploy.host");
-        return true;
-    }
-    return false;
-}
-
 bool
 look_at_dokku(Scene *s, const DeployLook *how, Error *err)
 {
-    Place at = {0};
-    Str host = STR_ABSENT;
+    const char *host = how->dokku_host;
     Answer answer = {0};
     int status = 1;
-    bool far = find_target(s, &at, &host) && host.p && !str_starts(host, STR("-"));
-    const char *program = far ? "ssh" : "dokku";
-    if (!how->ask_servers || !proc_which(s->arena, program, how->environ_))
+    bool far = host && *host && *host != '-';
+    if (!how->ask_servers || !proc_which(s->arena, far ? "ssh" : "dokku", how->environ_))
         return true;
-    const char *user = far && str_find(host, '@') == host.n ? "dokku@" : "";
-    char *target = str_printf(s->arena, "%s" STR_FMT, user, STR_ARG(host));
+    /* With a port ssh takes it as a URL only. */
+    bool bare = far && strchr(host, ':') && !str_starts(str_of(host), STR("ssh://"));
+    char *target = str_printf(s->arena, "%s%s", bare ? "ssh://" : "", far ? host : "");
     const char *near[] = {"dokku", "version", NULL};
     const char *over[] = {"ssh", "-o",   "BatchMode=yes", "-o", "ConnectTimeout=10",
                           "-T",  target, "version",       NULL};
@@ -89,9 +69,9 @@ look_at_dokku(Scene *s, const DeployLook *how, Error *err)
         return false;
     }
     if (answer.known && is_old(&answer))
-        look_add(s, LOOK_DOKKU_VERSION, at, "%s", answer.text);
+        look_add(s, LOOK_DOKKU_VERSION, (Place){0}, "%s", answer.text);
     else if (!answer.known && far) {
-        look_add(s, LOOK_DOKKU_VERSION, at, "did not say its version");
+        look_add(s, LOOK_DOKKU_VERSION, (Place){0}, "did not say its version");
         s->findings->p[s->findings->n - 1].severity = SEVERITY_INFO;
     }
     return true;

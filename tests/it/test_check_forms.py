@@ -150,6 +150,18 @@ def test_findings_without_a_file(sqlite_app):
     assert line.startswith("::error title=no-database::")
 
 
+def test_ignore(app):
+    """By flag, variable and file; a name that is none is told, and nothing else is left out."""
+    left = app.run("check", "--ignore", "release-needs-shell", "--ignore", "ttl")
+    assert "strict-host-key" in left.out and left.out.count("[") == 1 and left.err == ""
+    app.write("lockstep.yaml", "ignore: [release-needs-shell, strict-host-key, ttl]\n")
+    assert "Nothing was found" in app.run("check").out
+    app.env["LOCKSTEP_IGNORE"] = "ttl, tll"
+    told = app.run("check", expect=6)
+    assert "there is no rule 'tll' to leave out" in told.err and "[ttl]" not in told.out
+    assert "release-needs-shell" in told.out
+
+
 def test_format_of_migrations_is_the_other(app):
     """One flag, two meanings: the value tells."""
     app.write("migrations/001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\n")
@@ -157,5 +169,6 @@ def test_format_of_migrations_is_the_other(app):
     both = app.run("--format", "dbmate", "check", "--format", "github", expect=6)
     assert both.out.startswith("::error ")
     refused = app.run("check", "--format", "xml", expect=2)
-    assert "xml" in refused.err and refused.out == ""
+    assert "'--format': 'xml' is not one of text|json|github|sarif|gitlab" in refused.err
+    assert refused.out == ""
     assert app.run("status", "--format", "sarif", expect=2).out == ""

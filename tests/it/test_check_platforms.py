@@ -484,6 +484,23 @@ def test_dokku_version(lockstep, tmp_path):
     assert look(lockstep) == []
 
 
+def test_dokku_over_ssh(lockstep, tmp_path):
+    log = tmp_path / "asked"
+    lockstep.write("lockstep.yaml", "deploy: {target: dokku, host: 'deploy@example.com:2222', app: x}\n")
+    dokku(lockstep, "ssh", "echo dokku version v0.34.0", log)
+    (one,) = look(lockstep)
+    assert one["severity"] == "warning" and "0.34.0" in one["message"]
+    words = log.read_text().split()
+    assert words[-2:] == ["ssh://deploy@example.com:2222", "version"] and "BatchMode=yes" in words
+    assert not [word for word in words if "StrictHostKeyChecking" in word]
+    dokku(lockstep, "ssh", "echo refused >&2; exit 255", log)
+    (one,) = look(lockstep)
+    assert (one["severity"], one["rule"]) == ("info", "dokku-version"), "what was not seen is told"
+    log.unlink()
+    lockstep.write("lockstep.yaml", "deploy: {target: docker, host: 'deploy@example.com', app: x}\n")
+    assert look(lockstep) == [] and not log.exists()
+
+
 def test_preflight_is_not_stopped_by_how_files_are_written(sqlite_app):
     app = sqlite_app
     app.migrations({"001_a.sql": "CREATE TABLE a (id integer);\n"})
