@@ -275,11 +275,66 @@ parse_words(Parser *p, Error *err)
     return true;
 }
 
+/* Is the value one of "a|b|c"? */
+static bool
+is_choice(const char *choices, Str value)
+{
+    for (Str rest = str_of(choices); rest.p && value.n;) {
+        size_t end = str_find(rest, '|');
+        if (str_eq(str_sub(rest, 0, end), value))
+            return true;
+        if (end == rest.n)
+            break;
+        rest = str_sub(rest, end + 1, rest.n);
+    }
+    return false;
+}
+
+/* A flag that is a setting and a command's option too (`--format`: of migrations, of what is
+ * printed): its value tells which is meant, wherever it stands. */
+static bool
+tell_apart(Parser *p, const Command *command, Error *err)
+{
+    size_t flags = p->out->flags.n, given = p->given.n, kept = 0;
+    for (size_t i = 0; i < given; i++) {
+        const Given one = p->given.p[i];
+        const CommandOption *own = option_of(command, str_of(one.flag));
+        bool negated, choice = own && own->arg && is_choice(own->arg, str_of(one.value));
+        const SettingRow *row = choice ? NULL : setting_by_flag(str_of(one.flag), &negated);
+        if (row && own && !is_choice(row->arg, str_of(one.value))) {
+            error_set(err, ERROR_USAGE, "'--%s': '%s' is not one of %s", one.flag, one.value,
+                      own->arg);
+            return error_hint(err, "Nor is it one of %s (%s).", row->arg, row->help);
+        }
+        if (row)
+            *vec_push(p->arena, &p->out->flags) =
+                (FlagValue){.id = row->id, .text = str_dup(p->arena, str_of(one.value))};
+        else
+            p->given.p[kept++] = one;
+    }
+    p->given.n = kept;
+    size_t all = p->out->flags.n;
+    kept = 0;
+    for (size_t i = 0; i < all; i++) {
+        const FlagValue one = p->out->flags.p[i];
+        const CommandOption *own =
+            i < flags ? option_of(command, str_of(setting_row(one.id)->flag)) : NULL;
+        if (own && own->arg && is_choice(own->arg, str_of(one.text)))
+            *vec_push(p->arena, &p->given) = (Given){.flag = own->flag, .value = one.text};
+        else
+            p->out->flags.p[kept++] = one;
+    }
+    p->out->flags.n = kept;
+    return true;
+}
+
 static bool
 settle_options(Parser *p, Error *err)
 {
     const Command *command = p->out->command;
     size_t count = 0;
+    if (!tell_apart(p, command, err))
+        return false;
     while (command->options && command->options[count].flag)
         count++;
     p->out->options = arena_array(p->arena, const char *, count + 1);

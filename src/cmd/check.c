@@ -5,8 +5,9 @@
  */
 
 #include "cmd/check.h"
-#include "cmd/output.h"
+#include "cmd/findings.h"
 #include "core/secret.h"
+#include "deploy/look.h"
 #include "proc/proc.h"
 
 #include <fnmatch.h>
@@ -19,7 +20,7 @@ enum { FRAMEWORK_MS = 120000, IGNORE_CEILING = 1 << 20 };
 typedef struct Check {
     Cli *cli;
     RunOptions options;
-    bool found;
+    bool found, preflight;
     Words dirs; /* of migrations, below the current directory */
     Findings *findings;
 } Check;
@@ -323,12 +324,35 @@ look_at_framework(Check *c, Error *err)
 
 /* ---- all of it ---- */
 
-bool
-check_all(Cli *cli, Findings *ret, Error *err)
+/* Where a run is about to migrate, the deploy is under way: how its files are written stops it no
+ * more, and no server is asked. */
+static bool
+look_at_platform(Check *c, Error *err)
+{
+    const Settings *settings = &c->cli->settings;
+    const char *target = setting_text(settings, SET_TARGET);
+    bool dokku = target && strcmp(target, "dokku") == 0;
+    DeployLook how = {.wait = &c->cli->wait,
+                      .environ_ = c->cli->environ_,
+                      .ask_servers = !c->preflight,
+                      .dokku_host = dokku ? setting_text(settings, SET_HOST) : NULL};
+    size_t before = c->findings->n;
+    if (!cli_open_signals(c->cli, err) || !deploy_look(c->cli->arena, &how, c->findings, err))
+        return false;
+    for (size_t i = before; i < c->findings->n && c->preflight; i++)
+        if (c->findings->p[i].severity == SEVERITY_ERROR)
+            c->findings->p[i].severity = SEVERITY_WARNING;
+    return true;
+}
+
+static bool
+check_all(Cli *cli, bool preflight, Findings *ret, Error *err)
 {
     Error why = ERROR_INIT;
-    Check check = {.cli = cli, .findings = ret}, *c = &check;
+    Check check = {.cli = cli, .findings = ret, .preflight = preflight}, *c = &check;
     tool_look_at_scripts(cli->arena, ".", ret);
+    if (!look_at_platform(c, err))
+        return false;
     if (!cli_run_options(cli, &check.options, &check.found, &why)) {
         if (why.code == ERROR_SIGNALLED) {
             *err = why;
@@ -349,14 +373,31 @@ check_all(Cli *cli, Findings *ret, Error *err)
     return look_at_framework(c, err);
 }
 
+/* Without what --ignore names. A name that no rule has is said: the finding would stay. */
+static void
+leave_out(Cli *cli, Findings *findings)
+{
+    char **rules = setting_list(&cli->settings, SET_IGNORE);
+    for (size_t i = 0; rules && rules[i]; i++) {
+        size_t kept = 0;
+        if (!deploy_rule(rules[i]))
+            log_warn("check.ignore", "there is no rule '%s' to leave out", rules[i]);
+        for (size_t k = 0; k < findings->n; k++)
+            if (strcmp(findings->p[k].rule, rules[i]) != 0)
+                findings->p[kept++] = findings->p[k];
+        findings->n = kept;
+    }
+}
+
 bool
 check_preflight(Cli *cli, Error *err)
 {
     Findings findings = {0};
     size_t errors = 0;
     const Finding *first = NULL;
-    if (!check_all(cli, &findings, err))
+    if (!check_all(cli, true, &findings, err))
         return false;
+    leave_out(cli, &findings);
     for (size_t i = 0; i < findings.n; i++) {
         const Finding *f = &findings.p[i];
         if (f->severity == SEVERITY_ERROR && !errors++)
@@ -376,68 +417,16 @@ check_preflight(Cli *cli, Error *err)
 
 /* ---- the command ---- */
 
-static const char *const severities[] = {
-    [SEVERITY_INFO] = "info", [SEVERITY_WARNING] = "warning", [SEVERITY_ERROR] = "error"};
-
-static json_t *
-json_findings(Arena *arena, const Findings *findings)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < findings->n; i++) {
-        const Finding *f = &findings->p[i];
-        json_t *o = json_object();
-        json_object_set_new(o, "rule", json_string(f->rule));
-        json_object_set_new(o, "severity", json_string(severities[f->severity]));
-        json_object_set_new(o, "file", output_json_text(arena, str_of(f->file)));
-        json_object_set_new(o, "line", f->line ? json_integer((json_int_t)f->line) : json_null());
-        json_object_set_new(o, "message", output_json_text(arena, str_of(f->message)));
-        json_object_set_new(o, "safer", output_json_text(arena, str_of(f->safer)));
-        json_array_append_new(list, o);
-    }
-    json_t *all = json_object();
-    json_object_set_new(all, "findings", list);
-    return all;
-}
-
-static void
-print_findings(const Cli *cli, const Findings *findings, StrBuf *out)
-{
-    static const Style styles[] = {[SEVERITY_INFO] = STYLE_DIM,
-                                   [SEVERITY_WARNING] = STYLE_YELLOW,
-                                   [SEVERITY_ERROR] = STYLE_RED};
-    for (size_t i = 0; i < findings->n; i++) {
-        const Finding *f = &findings->p[i];
-        if (f->file && f->line)
-            strbuf_printf(out, "%s:%zu: ", f->file, f->line);
-        else if (f->file)
-            strbuf_printf(out, "%s: ", f->file);
-        strbuf_printf(out, "%s%s%s: ", style_on(styles[f->severity], cli->stdout_color),
-                      severities[f->severity], style_off(cli->stdout_color));
-        strbuf_printf(out, "%s [%s]\n", f->message, f->rule);
-        if (f->safer)
-            strbuf_printf(out, "    %s\n", f->safer);
-    }
-    if (!findings->n)
-        strbuf_puts(out, "Nothing was found that would go wrong.\n");
-}
-
 int
 cmd_check(Cli *cli, Error *err)
 {
     Findings findings = {0};
-    bool failed = false, written;
-    if (!check_all(cli, &findings, err))
+    int status;
+    if (!check_all(cli, false, &findings, err))
         return error_exit_status(err);
-    for (size_t i = 0; i < findings.n; i++)
-        failed |= findings.p[i].severity == SEVERITY_ERROR;
-    if (cli_option(cli, "json")) {
-        written = output_json(cli->arena, json_findings(cli->arena, &findings), err);
-    } else {
-        StrBuf out = strbuf_new(cli->arena, OUTPUT_CEILING);
-        print_findings(cli, &findings, &out);
-        written = output_write(strbuf_str(&out), err);
-    }
-    if (!written)
-        return 1;
-    return failed ? error_code_status(ERROR_REFUSED) : 0;
+    leave_out(cli, &findings);
+    if (!findings_print(cli, &findings, findings_json(cli->arena, &findings),
+                        "Nothing was found that would go wrong.", &status, err))
+        return error_exit_status(err);
+    return status;
 }

@@ -3,9 +3,6 @@
 /* Deploy checks, for `check` and for --preflight. */
 
 #include "cmd/cmd.h"
-#include "core/finding.h"
 
-/* Looks at configuration, files, database and framework; changes nothing. */
-bool check_all(Cli *cli, Findings *ret, Error *err) MUST_CHECK;
 /* --preflight: false with ERROR_REFUSED where `check` finds an error; warnings go to the log. */
 bool check_preflight(Cli *cli, Error *err) MUST_CHECK;

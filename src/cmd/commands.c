@@ -2,6 +2,7 @@
 /* The one table of commands: dispatch, help, completion and suggestions read it. */
 
 #include "cmd/cmd.h"
+#include "cmd/findings.h"
 
 #include "core/banned.h"
 
@@ -31,6 +32,7 @@ static const CommandOption deploy_options[] = {
 
 static const CommandOption check_options[] = {
     {"json", NULL, "print one JSON object"},
+    {"format", FINDINGS_FORMS, "for people, programs, or a forge's annotations and reports"},
     {"fail-level", "LEVEL", "of the framework's own check: ERROR (default), WARNING ..."},
     {NULL, NULL, NULL},
 };
@@ -239,14 +241,16 @@ const Command commands[] = {
         .details =
             "Looks at the database (pooler, too strong a role, what failed or was edited), at "
             "the files (not committed, kept out of the image), at scripts that migrate by "
-            "hand or make migrations, and asks the framework for its own deploy check. "
+            "hand or make migrations, at the files of platforms, pipelines and charts, and asks "
+            "the framework for its own deploy check. docs/checks.md lists the rules. "
             "Changes nothing. Exit status 6 when it finds an error; --preflight makes "
             "`migrate` and `run` do it first.",
         .examples = "lockstep check\n"
-                    "lockstep check --json\n"
+                    "lockstep check --format github\n"
+                    "lockstep check --ignore tag-latest --ignore ttl\n"
                     "lockstep check --fail-level WARNING",
         .options = check_options,
-        .settings = "database,migrations",
+        .settings = "database,migrations,checks",
         .looks = true,
         .run = cmd_check,
     },

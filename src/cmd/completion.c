@@ -99,16 +99,34 @@ bash_word(StrBuf *out, const Option *option, const Command *command)
     strbuf_printf(out, " --%s", option->flag);
 }
 
+/* The choices of commands' options of that name: a flag may be both, told apart by its value. */
+static void
+add_choices_of_commands(StrBuf *out, const char *flag)
+{
+    const char *last = NULL;
+    for (const Command *c = commands; c->name != NULL; c++)
+        for (const CommandOption *own = c->options; own && own->flag; own++) {
+            if (strcmp(own->flag, flag) != 0 || !own->arg || own->arg == last)
+                continue;
+            strbuf_addc(out, ' ');
+            add_choices(out, own->arg, ' ');
+            last = own->arg;
+        }
+}
+
 static void
 bash_value(StrBuf *out, const Option *option, const Command *command)
 {
-    (void)command;
-    if (!option->takes_value)
+    bool negated;
+    /* Of two arms bash would take the first. */
+    if (!option->takes_value || (command && setting_by_flag(str_of(option->flag), &negated)))
         return;
     strbuf_printf(out, "    --%s)\n        ", option->flag);
     if (option->choices) {
         strbuf_puts(out, "COMPREPLY=($(compgen -W \"");
         add_choices(out, option->choices, ' ');
+        if (!command)
+            add_choices_of_commands(out, option->flag);
         strbuf_puts(out, "\" -- \"$cur\"))\n");
     } else if (strcmp(option->arg, "DIR") == 0) {
         strbuf_puts(out, "COMPREPLY=($(compgen -d -- \"$cur\"))\n");

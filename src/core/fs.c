@@ -279,6 +279,15 @@ fs_write_atomic(const char *path, Str data, unsigned mode, Error *err)
 }
 
 bool
+fs_append(const char *path, Str data, Error *err)
+{
+    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0 || !write_all(fd, data))
+        return error_set_errno(err, ERROR_FAILED, errno, "cannot write '%s'", path);
+    return true;
+}
+
+bool
 fs_make_dirs(const char *path, Error *err)
 {
     SCRATCH_ARENA(scratch);

@@ -23,6 +23,8 @@ bool fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *er
 bool fs_list(Arena *arena, const char *dir, FsList *ret, Error *err) MUST_CHECK;
 /* Temporary file beside it, fsync, rename, fsync of the directory. */
 bool fs_write_atomic(const char *path, Str data, unsigned mode, Error *err) MUST_CHECK;
+/* In one write at its end; the file is made where it is not there. */
+bool fs_append(const char *path, Str data, Error *err) MUST_CHECK;
 /* A file that is nowhere on disk and gone with the process; its path is of /proc. */
 bool
 fs_memory_file(Arena *arena, const char *name, Str data, char **ret_path, Error *err) MUST_CHECK;

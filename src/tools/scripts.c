@@ -64,6 +64,23 @@ applying_words(const Tool *tool, char *ret)
     return true;
 }
 
+/* The first row whose words the text says, with them; TOOL_COUNT = none. */
+static ToolId
+applied_by(Str text, char *ret_words)
+{
+    for (int id = 0; id < TOOL_COUNT; id++)
+        if (applying_words(tool_row((ToolId)id), ret_words) && says(text, ret_words))
+            return (ToolId)id;
+    return TOOL_COUNT;
+}
+
+bool
+tool_applies(Str text)
+{
+    char words[PATTERN_MAX];
+    return text.p && applied_by(text, words) != TOOL_COUNT;
+}
+
 static void
 add(Arena *arena, Findings *findings, const Finding *finding, const char *file, size_t line)
 {
@@ -95,21 +112,18 @@ look_at_line(Arena *arena, Str text, const char *file, size_t line, Findings *re
             file, line);
         return;
     }
-    for (int id = 0; id < TOOL_COUNT; id++) {
-        char words[PATTERN_MAX];
-        if (!applying_words(tool_row((ToolId)id), words) || !says(text, words))
-            continue;
-        add(arena, ret,
-            &(Finding){.rule = "migrates-by-hand",
-                       .severity = SEVERITY_WARNING,
-                       .message = str_printf(arena,
-                                             "`%s` runs without a lock: replicas that start at "
-                                             "once migrate at once",
-                                             words),
-                       .safer = "Remove it, and start with `lockstep run -- PROGRAM`."},
-            file, line);
+    char words[PATTERN_MAX];
+    if (applied_by(text, words) == TOOL_COUNT)
         return;
-    }
+    add(arena, ret,
+        &(Finding){.rule = "migrates-by-hand",
+                   .severity = SEVERITY_WARNING,
+                   .message = str_printf(arena,
+                                         "`%s` runs without a lock: replicas that start at once "
+                                         "migrate at once",
+                                         words),
+                   .safer = "Remove it, and start with `lockstep run -- PROGRAM`."},
+        file, line);
 }
 
 static void

@@ -249,6 +249,9 @@ bool tool_undo(Arena *arena,
  * and a URL, on stdout. NULL = this framework cannot be asked. */
 char **tool_ask_database(Arena *arena, const Project *project);
 
+/* The text says the words by which some tool applies migrations: "manage.py migrate", "alembic
+ * upgrade". */
+bool tool_applies(Str text);
 /* Start scripts, Dockerfile, Procfile and the like that migrate by themselves, or make migrations:
  * adds a finding for each such line. */
 void tool_look_at_scripts(Arena *arena, const char *dir, Findings *ret);

@@ -45,7 +45,7 @@ def test_scripts(sqlite_app):
     found = {(one["file"], one["line"]): one["rule"] for one in findings(app, expect=6)}
     assert found == {
         ("docker-entrypoint.sh", 3): "generates-at-deploy",
-        ("docker-entrypoint.sh", 4): "migrates-by-hand",
+        ("docker-entrypoint.sh", 4): "entrypoint-migrates",
         ("Procfile", 1): "migrates-by-hand",
     }
     text = app.run("check", expect=6).out

@@ -215,8 +215,23 @@ aliases_and_short_forms(void **state)
     assert_true(parse((char *const[]){NULL}, &said));
 }
 
-/* What args.c relies on: a name takes an argument in every command or in none, and settings do not
- * share names with options. */
+static void
+format_is_told_by_its_value(void **state)
+{
+    (void)state;
+    Invocation said;
+    assert_true(parse(ARGS(W("check"), W("--format"), W("sarif")), &said));
+    assert_null(setting(&said, SET_FORMAT));
+    assert_string_equal(option(&said, "format"), "sarif");
+    assert_true(parse(ARGS(W("--format=github"), W("check"), W("--format"), W("goose")), &said));
+    assert_string_equal(setting(&said, SET_FORMAT), "goose");
+    assert_string_equal(option(&said, "format"), "github");
+    assert_true(parse(ARGS(W("migrate"), W("--format"), W("sarif")), &said));
+    assert_string_equal(setting(&said, SET_FORMAT), "sarif"); /* refused with the settings */
+}
+
+/* What args.c relies on: a name takes an argument in every command or in none, and settings share
+ * names with options only where the value tells them apart. */
 static void
 the_tables_agree(void **state)
 {
@@ -227,7 +242,8 @@ the_tables_agree(void **state)
         assert_ptr_equal(command_find(str_of(a->name)), a);
         for (const CommandOption *x = a->options; x && x->flag; x++) {
             bool negated;
-            assert_null(setting_by_flag(str_of(x->flag), &negated));
+            const SettingRow *row = setting_by_flag(str_of(x->flag), &negated);
+            assert_true(row == NULL || (row->arg && x->arg && strchr(x->arg, '|')));
             for (const Command *b = commands; b->name != NULL; b++)
                 for (const CommandOption *y = b->options; y && y->flag; y++)
                     if (strcmp(x->flag, y->flag) == 0)
@@ -250,6 +266,7 @@ main(void)
         TEST(values_are_asked_for_and_refused),
         TEST(arguments_are_counted),
         TEST(aliases_and_short_forms),
+        TEST(format_is_told_by_its_value),
         TEST(the_tables_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,8 +124,8 @@ static void
 test_table(void **state)
 {
     (void)state;
-    static const char *const groups[] = {"database", "migrations", "run",   "waiting",
-                                         "safety",   "output",     "deploy"};
+    static const char *const groups[] = {"database", "migrations", "run",    "waiting",
+                                         "safety",   "output",     "deploy", "checks"};
     for (int i = 0; i < SET_COUNT; i++) {
         const SettingRow *row = setting_row((SettingId)i);
         bool known = false, negated;
