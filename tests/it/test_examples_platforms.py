@@ -36,10 +36,19 @@ def run_lines(shop, platform, **env):
     outputs = []
     for line in lines:
         done = subprocess.run(
-            shlex.split(line), cwd=shop.app.dir, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=90, check=False,
-            env={**shop.app.env, "PATH": f"{shop.folder}:{shop.app.env['PATH']}",
-                 "DATABASE_URL": "sqlite:shop.db", **env},
+            shlex.split(line),
+            cwd=shop.app.dir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            env={
+                **shop.app.env,
+                "PATH": f"{shop.folder}:{shop.app.env['PATH']}",
+                "DATABASE_URL": "sqlite:shop.db",
+                **env,
+            },
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         outputs.append((line, done.stdout, done.stderr))
@@ -72,11 +81,24 @@ def test_docker(shop, images):  # noqa: F811
     shop.app.write("requirements.txt", "")
     # The stand-in for python's image has no python: one that answers for the shop will do.
     python = '#!/bin/sh\necho "python3 $*"\n'
-    images.docker("build", "-q", "-t", base, "-", stdin=(
-        f"FROM {base}\nRUN printf '{python.encode('unicode_escape').decode()}' "
-        "> /usr/local/bin/python3; chmod +x /usr/local/bin/python3\n").encode())
-    outputs = run_lines(shop, "docker", DOCKER_HOST=f"unix://{images.folder}/socket",
-                        DOCKER_CONFIG=str(images.folder / "config"), DOCKER_BUILDKIT="0")
+    images.docker(
+        "build",
+        "-q",
+        "-t",
+        base,
+        "-",
+        stdin=(
+            f"FROM {base}\nRUN printf '{python.encode('unicode_escape').decode()}' "
+            "> /usr/local/bin/python3; chmod +x /usr/local/bin/python3\n"
+        ).encode(),
+    )
+    outputs = run_lines(
+        shop,
+        "docker",
+        DOCKER_HOST=f"unix://{images.folder}/socket",
+        DOCKER_CONFIG=str(images.folder / "config"),
+        DOCKER_BUILDKIT="0",
+    )
     (_, served, log), (_, _, migrated) = outputs[2:]
     assert served.endswith("python3 shop.py --list\n")
     for text in (log, migrated):
@@ -94,20 +116,29 @@ def test_cloud_run(shop):
     shop.stand_in("gcloud", {"*": "exit 0"})
     run_lines(shop, "cloud-run")
     assert [call.split()[1:3] for call in shop.calls.read_text().splitlines()] == [
-        ["run", "jobs"], ["run", "jobs"], ["run", "deploy"]
+        ["run", "jobs"],
+        ["run", "jobs"],
+        ["run", "deploy"],
     ]
     # The module that it names has every variable that it sets.
     text = (EXAMPLES / "cloud-run/main.tf").read_text()
     variables = (shop.app.dir / "cloud-run/terraform/variables.tf").read_text()
-    block = text[text.index('module "shop" {'):]
+    block = text[text.index('module "shop" {') :]
     for name in (line.split("=")[0].strip() for line in block.splitlines() if " = " in line):
         assert name == "source" or f'variable "{name}" {{' in variables, name
     assert pathlib.Path(shop.app.dir, "cloud-run/terraform/main.tf").is_file()
 
 
 def test_ecs(shop):
-    shop.stand_in("aws", {"*run-task*": "echo arn:1", "*lastStatus*": "echo STOPPED",
-                          "*exitCode*": "echo 0", "*": "exit 0"})
+    shop.stand_in(
+        "aws",
+        {
+            "*run-task*": "echo arn:1",
+            "*lastStatus*": "echo STOPPED",
+            "*exitCode*": "echo 0",
+            "*": "exit 0",
+        },
+    )
     run_lines(shop, "ecs")
     assert "update-service" in shop.calls.read_text()
 
