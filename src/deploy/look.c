@@ -169,7 +169,10 @@ look_sqlite_path(Str value)
         /* sqlite:///rel and sqlite:////abs; file:/abs and sqlite:rel as they are. */
         if (str_starts(path, STR("///")))
             path = str_sub(path, 3, path.n);
-        bool odd = !path.n || str_starts(path, STR(":")) || look_has(path, "$") ||
+        /* "file:" is also the way to name any file. */
+        bool database = schemes[i][0] == 's' || str_ends(path, STR(".db")) ||
+                        str_ends(path, STR(".sqlite")) || str_ends(path, STR(".sqlite3"));
+        bool odd = !database || !path.n || str_starts(path, STR(":")) || look_has(path, "$") ||
                    look_has(path, "{") || look_has(path, "memory");
         return odd ? STR_ABSENT : path;
     }
@@ -242,13 +245,10 @@ look_at_file(Scene *s, const SceneFile *f)
         look_for_secrets(s, f);
 }
 
-bool
-deploy_look(Arena *arena, const DeployLook *how, Findings *ret, Error *err)
+void
+look_at_files(Scene *s)
 {
-    Scene scene = {.arena = arena, .findings = ret, .image_sqlite = STR_ABSENT}, *s = &scene;
-    size_t before = ret->n;
-    if (!look_find_files(s, how, err))
-        return false;
+    size_t before = s->findings->n;
     for (size_t i = 0; i < s->files.n; i++)
         look_at_file(s, &s->files.p[i]);
     look_at_entry(s);
@@ -262,5 +262,14 @@ deploy_look(Arena *arena, const DeployLook *how, Findings *ret, Error *err)
     look_at_releases(s);
     look_at_things(s);
     rename_findings(s, before);
+}
+
+bool
+deploy_look(Arena *arena, const DeployLook *how, Findings *ret, Error *err)
+{
+    Scene scene = {.arena = arena, .findings = ret, .image_sqlite = STR_ABSENT}, *s = &scene;
+    if (!look_find_files(s, how, err))
+        return false;
+    look_at_files(s);
     return look_at_dokku(s, how, err);
 }

@@ -9,7 +9,9 @@
 static bool
 is_stack(const Scene *s, const SceneFile *f)
 {
-    if (strstr(f->name, "stack") || strstr(f->name, "swarm"))
+    Str name = str_of(f->name);
+    if (str_starts(name, STR("stack.")) || str_starts(name, STR("docker-stack")) ||
+        look_has(name, ".stack.") || look_has(name, "swarm"))
         return true;
     for (size_t i = 0; i < s->files.n; i++) {
         Str rest = s->files.p[i].text, line;

@@ -78,6 +78,7 @@ typedef struct Scene {
 } Scene;
 
 /* ---- look.c ---- */
+void look_at_files(Scene *s); /* all of them, read and parsed */
 void look_add(Scene *s, LookRule rule, Place at, const char *subject, ...) PRINTF_LIKE(4, 5);
 /* `text` runs migrations: by lockstep, by a known tool, by a script of that name. */
 bool look_migrates(Str text, bool *ret_by_lockstep);
@@ -108,6 +109,8 @@ void look_at_things(Scene *s);
 void look_at_secret(Scene *s, const SceneFile *f, const DocNode *doc);
 
 /* ---- look_files.c ---- */
+void look_add_file(Scene *s, const char *path); /* unless nothing of it matters here */
+void look_parse(Scene *s, SceneFile *f);        /* its text; what cannot be read has no docs */
 bool look_find_files(Scene *s, const DeployLook *how, Error *err) MUST_CHECK;
 /* ---- look_dokku.c ---- */
 bool look_at_dokku(Scene *s, const DeployLook *how, Error *err) MUST_CHECK;

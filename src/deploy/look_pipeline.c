@@ -71,12 +71,20 @@ is_for_proposals(const DocNode *doc)
     return on != NULL;
 }
 
+/* The cluster that it deploys to lives as long as the run. */
+static bool
+is_throw_away(Str text)
+{
+    return look_has(text, "kind create") || look_has(text, "kind-action") ||
+           look_has(text, "k3d") || look_has(text, "minikube");
+}
+
 static void
 look_at_workflow(Scene *s, const SceneFile *f, const DocNode *doc)
 {
     size_t line, top = 0;
     bool cancelled = is_cancelled(doc, &top), told = false;
-    if (is_for_proposals(doc))
+    if (is_for_proposals(doc) || is_throw_away(f->text))
         return;
     for
         DOC_EACH(job, doc_get(doc, "jobs"))
