@@ -270,7 +270,7 @@ put_back(Deploy *d, Error *err)
 {
     Error why = ERROR_INIT;
     bool stopped = err->code == ERROR_SIGNALLED;
-    log_warn("deploy.failed", "Deploy failed: %s; putting back", err->message);
+    log_warn("deploy.undoing", "putting back what served before: %s", err->message);
     wait_cleanup_begin(d->orders.wait);
     bool back = d->platform->put_back(d, &why);
     if (back)
