@@ -54,9 +54,13 @@ job_line(Arena *arena, JobReport *report, Str line)
     if (event.n && message.p) {
         char *name = str_dup(arena, event);
         note(arena, report, event, object);
-        LogField fields[] = {LOG_STR("run_id", str_of(report->run_id)),
-                             LOG_STR("version", text_of(object, "version")),
-                             {0}};
+        LogField fields[3] = {0};
+        Str version = text_of(object, "version");
+        size_t n = 0;
+        if (report->run_id)
+            fields[n++] = LOG_STR("run_id", str_of(report->run_id));
+        if (version.n)
+            fields[n++] = LOG_STR("version", version);
         log_event(level_of(text_of(object, "level")), name, fields, STR_FMT, STR_ARG(message));
         static const char *const more[] = {"detail", "hint"};
         for (size_t i = 0; i < COUNT_OF(more); i++) {
@@ -80,9 +84,8 @@ job_failed(const JobReport *report, const char *what, Error *err)
     for (int i = 1; i < ERROR_DEPLOY_UNDONE; i++)
         if (error_code_status((ErrorCode)i) == report->status)
             code = (ErrorCode)i;
-    error_set(err, code, "%s failed with status %d (%s)%s%s", what, report->status,
-              error_code_meaning(code), report->error ? ": " : "",
-              report->error ? report->error : "");
+    error_set(err, code, "%s failed with status %d: %s", what, report->status,
+              report->error ? report->error : error_code_meaning(code));
     if (report->run_id)
         error_detail(err, "run %s: `lockstep history` has its record", report->run_id);
     return false;

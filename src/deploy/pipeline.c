@@ -236,7 +236,7 @@ schema_stands(const Deploy *d)
     return m->applied && m->version
                ? str_printf(d->arena, "the schema is at %s (%lld applied by this deploy)",
                             m->version, (long long)m->applied)
-               : "the schema is as it was";
+               : "no migration was applied";
 }
 
 /* Only when it was asked for: what was written since by whoever saw the new schema may be lost. */

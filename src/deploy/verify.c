@@ -76,8 +76,9 @@ ask_inside(Deploy *d, const Asked *asked, bool *ret_well, Str *ret_why, Error *e
     order.may_fail = true;
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
+    size_t error = str_find_str(answer.said, STR("error: "));
     *ret_well = answer.status == 0;
-    *ret_why = answer.said;
+    *ret_why = error < answer.said.n ? str_sub(answer.said, error + 7, answer.said.n) : answer.said;
     /* 3 and 4: it is up and unwell, or does not listen yet. */
     if (answer.status == 0 || answer.status == 3 || answer.status == 4)
         return true;
