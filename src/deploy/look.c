@@ -10,7 +10,7 @@
 #include "tools/tool.h"
 #include "core/banned.h"
 
-enum { SUBJECT_MAX = 160 };
+enum { SUBJECT_MAX = 160, FINDINGS_MAX = 1000 };
 
 #define E SEVERITY_ERROR
 #define W SEVERITY_WARNING
@@ -41,6 +41,8 @@ look_add(Scene *s, LookRule rule, Place at, const char *subject, ...)
 {
     char text[SUBJECT_MAX];
     va_list ap;
+    if (s->findings->n >= FINDINGS_MAX)
+        return; /* nobody reads on; the first are mended, and the next look tells the others */
     va_start(ap, subject);
     int n = vsnprintf(text, sizeof text, subject, ap);
     va_end(ap);
@@ -92,18 +94,23 @@ look_joined(Scene *s, const DocNode *node)
     if (!doc_is(node, DOC_LIST))
         return doc_text(node).p ? doc_text(node) : STR("");
     StrBuf out = strbuf_new(s->arena, 1 << 20);
-    for
-        DOC_EACH(child, node)
-        {
-            if (child->kind == DOC_LIST && child->first) /* GitLab nests lists of commands */
-                strbuf_add(&out, doc_text(child->first).p ? doc_text(child->first) : STR(""));
-            else if (child->kind == DOC_SCALAR)
-                strbuf_add(&out, child->text);
-            strbuf_addc(&out, ' ');
-            if (out.n > 1 << 18)
-                break;
-        }
+    for (const DocNode *child = doc_first(node); child; child = child->next) {
+        if (child->kind == DOC_LIST && child->first) /* GitLab nests lists of commands */
+            strbuf_add(&out, doc_text(child->first).p ? doc_text(child->first) : STR(""));
+        else if (child->kind == DOC_SCALAR)
+            strbuf_add(&out, child->text);
+        strbuf_addc(&out, ' ');
+        if (out.n > 1 << 18)
+            break;
+    }
     return out.p ? str_trim(strbuf_str(&out)) : STR("");
+}
+
+Str
+look_command(Scene *s, const DocNode *of, const char *first, const char *second)
+{
+    Str program = look_joined(s, doc_get(of, first)), words = look_joined(s, doc_get(of, second));
+    return str_of(str_printf(s->arena, STR_FMT " " STR_FMT, STR_ARG(program), STR_ARG(words)));
 }
 
 /* Does a word of lockstep's own follow its name? `lockstep --verbose migrate` too. */

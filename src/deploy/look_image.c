@@ -193,39 +193,36 @@ look_at_fly(Scene *s, const SceneFile *f, const DocNode *doc)
         look_add(s, LOOK_JOB_DEADLINE, (Place){f, release->line},
                  "a release command of Fly is ended after 5 minutes");
     const DocNode *one = doc_is(mounts, DOC_LIST) ? mounts->first : mounts;
-    for
-        DOC_EACH(variable, doc_get(doc, "env"))
-        {
-            Str path = look_sqlite_path(doc_text(variable));
-            bool covered = false;
-            for (const DocNode *m = one; m; m = m == mounts ? NULL : m->next)
-                covered |= look_covers(doc_text_at(m, "destination"), path.p ? path : STR("/"));
-            if (path.p && (!covered || migrates))
-                look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, variable->line}, "'" STR_FMT "'%s",
-                         STR_ARG(path), covered ? " (in the release command)" : "");
-        }
+    for (const DocNode *variable = doc_first(doc_get(doc, "env")); variable;
+         variable = variable->next) {
+        Str path = look_sqlite_path(doc_text(variable));
+        bool covered = false;
+        for (const DocNode *m = one; m; m = m == mounts ? NULL : m->next)
+            covered |= look_covers(doc_text_at(m, "destination"), path.p ? path : STR("/"));
+        if (path.p && (!covered || migrates))
+            look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, variable->line}, "'" STR_FMT "'%s",
+                     STR_ARG(path), covered ? " (in the release command)" : "");
+    }
 }
 
 static void
 look_at_render(Scene *s, const SceneFile *f, const DocNode *doc)
 {
-    for
-        DOC_EACH(service, doc_get(doc, "services"))
-        {
-            const DocNode *before = doc_get(service, "preDeployCommand");
-            const DocNode *disk = doc_get(service, "disk");
-            if (before)
-                add_release(s, f, before->line, look_joined(s, before), true);
-        for
-            DOC_EACH(variable, doc_get(service, "envVars"))
-            {
-                const DocNode *value = doc_get(variable, "value");
-                Str path = look_sqlite_path(doc_text(value));
-                if (path.p && !(disk && look_covers(doc_text_at(disk, "mountPath"), path)))
-                    look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, value->line}, "'" STR_FMT "'",
-                             STR_ARG(path));
-            }
+    for (const DocNode *service = doc_first(doc_get(doc, "services")); service;
+         service = service->next) {
+        const DocNode *before = doc_get(service, "preDeployCommand");
+        const DocNode *disk = doc_get(service, "disk");
+        if (before)
+            add_release(s, f, before->line, look_joined(s, before), true);
+        for (const DocNode *variable = doc_first(doc_get(service, "envVars")); variable;
+             variable = variable->next) {
+            const DocNode *value = doc_get(variable, "value");
+            Str path = look_sqlite_path(doc_text(value));
+            if (path.p && !(disk && look_covers(doc_text_at(disk, "mountPath"), path)))
+                look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, value->line}, "'" STR_FMT "'",
+                         STR_ARG(path));
         }
+    }
 }
 
 void

@@ -85,6 +85,8 @@ bool look_migrates(Str text, bool *ret_by_lockstep);
 bool look_has(Str text, const char *what);
 bool look_mentions(const Scene *s, const char *what); /* any file but templates' data */
 Str look_joined(Scene *s, const DocNode *node); /* words of a list, or the text; "" for NULL */
+/* Both keys' words, as a container starts with them. */
+Str look_command(Scene *s, const DocNode *of, const char *first, const char *second);
 bool look_next_line(Str *rest, Str *ret);
 /* sqlite:... as the value of a variable: the path; absent when it is none, or in memory. */
 Str look_sqlite_path(Str value);

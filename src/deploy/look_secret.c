@@ -216,9 +216,8 @@ look_at_secret(Scene *s, const SceneFile *f, const DocNode *doc)
     Str scheme;
     if (!s->versioned || f->chart)
         return;
-    for
-        DOC_EACH(one, doc_get(doc, "data"))
-    if (has_url_password(decoded(s->arena, doc_text(one)), false, &scheme))
-        look_add(s, LOOK_SECRET_IN_FILE, (Place){f, one->line}, "a " STR_FMT " URL with a password",
-                 STR_ARG(scheme));
+    for (const DocNode *one = doc_first(doc_get(doc, "data")); one; one = one->next)
+        if (has_url_password(decoded(s->arena, doc_text(one)), false, &scheme))
+            look_add(s, LOOK_SECRET_IN_FILE, (Place){f, one->line},
+                     "a " STR_FMT " URL with a password", STR_ARG(scheme));
 }
