@@ -244,7 +244,7 @@ words_of_a_program_are_escaped(void **state)
     plan(f, "docker", &p);
     Str text = p.files.p[0].text;
     /* What stands in a value is not taken for a place. */
-    assert_true(str_find_str(text, STR("CMD [\"a\", \"\\\"b\\\\\\", \"@APP@\"]")) < text.n);
+    assert_true(str_find_str(text, STR("CMD [\"a\", \"\\\"b\\\\\", \"@APP@\"]")) < text.n);
 }
 
 static void
