@@ -179,6 +179,14 @@ def test_what_is_there_is_left_alone(lockstep):
     assert files(lockstep.dir)["Procfile"].startswith("release: lockstep migrate")
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_check_finds_nothing_in_it(sqlite_app, platform):
+    sqlite_app.migrations({"001_users.sql": "CREATE TABLE users (id integer PRIMARY KEY);\n"})
+    init(sqlite_app, platform, "--image", "ghcr.io/acme/shop:1.2", "--", "serve")
+    found = sqlite_app.run("check", "--json").json()["findings"]
+    assert [one for one in found if one["severity"] != "info"] == []
+
+
 def test_entrypoint_is_told(lockstep):
     lockstep.write("Dockerfile", 'FROM x\nENTRYPOINT ["/docker-entrypoint.sh"]\nCMD ["y"]\n')
     assert 'exec "$@"' in init(lockstep, "dokku").out
