@@ -114,24 +114,44 @@ script_of(const Scene *s, Str word)
     return NULL;
 }
 
+/* The first line that migrates, by whatever. */
+static Str
+migrating_line(Str script, size_t *ret_line, bool *ret_by_lockstep)
+{
+    Str rest = script, line;
+    for (size_t number = 1; look_next_line(&rest, &line); number++) {
+        line = str_trim(line);
+        if (str_starts(line, STR("#")) || !look_migrates(line, ret_by_lockstep))
+            continue;
+        *ret_line = number;
+        return line;
+    }
+    return STR_ABSENT;
+}
+
+Str
+deploy_migrating_line(Str script, size_t *ret_line)
+{
+    bool by_lockstep = false;
+    Str line = migrating_line(script, ret_line, &by_lockstep);
+    return by_lockstep ? STR_ABSENT : line;
+}
+
 /* What a script that every container starts with does. */
 static void
 look_at_entry_script(Scene *s, const SceneFile *f)
 {
-    Str rest = f->text, line;
     bool told = false, by_lockstep;
+    size_t number;
     for (size_t i = 0; i < s->findings->n; i++)
         told |= s->findings->p[i].file && strcmp(s->findings->p[i].file, f->path) == 0;
-    for (size_t number = 1; look_next_line(&rest, &line); number++) {
-        line = str_trim(line);
-        if (str_starts(line, STR("#")) || !look_migrates(line, &by_lockstep))
-            continue;
-        s->entry.migrates = true;
-        s->entry.by_lockstep = by_lockstep;
-        if (!by_lockstep && !told)
-            look_add(s, LOOK_ENTRYPOINT_MIGRATES, (Place){f, number}, STR_FMT, STR_ARG(line));
+    Str line = migrating_line(f->text, &number, &by_lockstep);
+    if (!line.p)
         return;
-    }
+    s->entry.migrates = true;
+    s->entry.by_lockstep = by_lockstep;
+    if (!by_lockstep && !told)
+        look_add(s, LOOK_ENTRYPOINT_MIGRATES, (Place){f, number}, STR_FMT, STR_ARG(line));
 }
 
 void
