@@ -268,7 +268,9 @@ const Command commands[] = {
         .args = "[--steps N | --to VERSION]",
         .summary = "Undo migrations, newest first (one, unless told otherwise).",
         .details = "Runs the down part of each migration. Nothing is undone when one of them has "
-                   "none.",
+                   "none. Other tools roll back by their own commands, step by step where they "
+                   "know no versions; for Django a version is of one app, blog.0002_posts or "
+                   "blog.zero. docs/tools.md says which can.",
         .examples = "lockstep rollback\n"
                     "lockstep rollback --steps 3\n"
                     "lockstep rollback --to 20240101000000",
