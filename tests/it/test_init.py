@@ -182,7 +182,7 @@ def test_what_is_there_is_left_alone(lockstep):
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_check_finds_nothing_in_it(sqlite_app, platform):
     sqlite_app.migrations({"001_users.sql": "CREATE TABLE users (id integer PRIMARY KEY);\n"})
-    init(sqlite_app, platform, "--image", "ghcr.io/acme/shop:1.2", "--", "serve")
+    init(sqlite_app, platform, "--image", "registry.example.com/acme/shop:1.2", "--", "serve")
     found = sqlite_app.run("check", "--json").json()["findings"]
     assert [one for one in found if one["severity"] != "info"] == []
 
@@ -278,7 +278,7 @@ def written(tmp_path_factory):
             folder = tmp_path_factory.mktemp("init")
             for path, text in PROJECTS[name].items() if name != "sql" else ():
                 (folder / path).write_text(text)
-            words = [BINARY, "init", platform, "--image", "ghcr.io/acme/shop:1.2", *probe]
+            words = [BINARY, "init", platform, "--image", "registry.example.com/acme/shop:1.2", *probe]
             if name in ("sql", "empty"):
                 words += ["--", "serve"]
             subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -438,7 +438,7 @@ def test_kubernetes(written):
             pod = value["spec"]["template"]["spec"]
             gate, service = pod["initContainers"][0], pod["containers"][0]
             assert gate["command"] + gate["args"][:3] == ["lockstep", "wait", "--for", "schema"]
-            assert gate["image"] == service["image"] == "ghcr.io/acme/shop:1.2"
+            assert gate["image"] == service["image"] == "registry.example.com/acme/shop:1.2"
             for kind in ("startupProbe", "readinessProbe"):
                 assert ("httpGet" in service[kind]) == probe and (
                     "tcpSocket" in service[kind]

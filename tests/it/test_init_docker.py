@@ -233,7 +233,7 @@ def test_swarm(lockstep, swarm):
     first = start(lockstep, swarm, "slow:1")
     net.until(lambda: task(swarm), timeout=30, what="the job's container")
     _, err = deploy(lockstep, swarm, "good:1", 1)
-    assert "is another deploy under way" in err
+    assert "Is another deploy under way?" in err
     swarm.docker("exec", task(swarm), "sh", "-c", "mkdir -p /tmp; : > /tmp/go")
     out, err = first.communicate(timeout=60)
     assert first.returncode == 0 and "late" in out, (out, err)
