@@ -447,6 +447,30 @@ def test_right(lockstep, name):
     assert found == []
 
 
+PROJECTS = {
+    "sql": {"migrations/001_a.sql": "CREATE TABLE a (id integer);\n",
+            "Dockerfile": "FROM scratch\nEXPOSE 8000\nCMD [\"/serve\"]\n"},
+    "django": {"manage.py": "import django\n", "requirements.txt": "django\ngunicorn\n",
+               "Dockerfile": "FROM python:3\nCMD [\"gunicorn\", \"app\"]\n"},
+    "empty": {},
+}
+
+
+@pytest.mark.parametrize("kind", PROJECTS)
+def test_what_init_writes(lockstep, kind):
+    """All platforms in one project: its files are what these rules ask for."""
+    project(lockstep, PROJECTS[kind])
+    dokku(lockstep, "ssh", "echo dokku version v0.38.27", "/dev/null")
+    listed = lockstep.run("init").out
+    platforms = [name for name in re.findall(r"^ *([a-z-]+) {2,}", listed, re.MULTILINE)]
+    assert {"dokku", "github", "kubernetes", "helm", "compose", "swarm", "fly"} <= set(platforms)
+    for platform in platforms:
+        lockstep.run("init", platform, "--app", "shop", "--image", "ghcr.io/acme/shop",
+                     *(["--", "serve"] if kind == "empty" else []))
+    rules = set(re.findall(r'^LOOK\(\w+, "([a-z-]+)"', TABLE.split("told elsewhere")[0], re.MULTILINE))
+    assert [one for one in look(lockstep) if one["rule"] in rules] == []
+
+
 def test_every_rule_has_a_case():
     rules = re.findall(r'^LOOK\(\w+, "([a-z-]+)"', TABLE.split("told elsewhere")[0], re.MULTILINE)
     marked = {rule.strip() for files in WRONG.values() for text in files.values()
