@@ -32,7 +32,7 @@ image_json_text(Arena *arena, const json_t *object, const char *key)
 }
 
 void
-image_json_words(Arena *arena, const json_t *list, ImageWords *ret)
+image_json_words(Arena *arena, const json_t *list, Words *ret)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -71,7 +71,7 @@ take_labels(Arena *arena, json_t *labels, Image *image)
 static void
 take_environment(Arena *arena, const json_t *env, Image *image)
 {
-    ImageWords all = {0};
+    Words all = {0};
     image_json_words(arena, env, &all);
     for (size_t i = 0; i < all.n; i++) {
         Str entry = str_of(all.p[i]);
@@ -83,7 +83,7 @@ take_environment(Arena *arena, const json_t *env, Image *image)
 
 /* A shell form that the engine wrote as one text. */
 static void
-take_command(Arena *arena, const json_t *value, ImageWords *ret)
+take_command(Arena *arena, const json_t *value, Words *ret)
 {
     if (json_is_string(value))
         *vec_push(arena, ret) = str_dup(arena, str_of(json_string_value(value)));
@@ -183,7 +183,7 @@ is_text_name(Str name)
 static bool
 is_started(const Image *image, Str name)
 {
-    const ImageWords *lists[] = {&image->entrypoint, &image->cmd};
+    const Words *lists[] = {&image->entrypoint, &image->cmd};
     for (size_t l = 0; l < COUNT_OF(lists); l++)
         for (size_t i = 0; i < lists[l]->n; i++)
             if (str_eq(name, last_part(str_of(lists[l]->p[i]))))
@@ -283,7 +283,7 @@ static char *
 find_lockstep(Arena *arena, const Image *image)
 {
     static const char *const usual[] = {"lockstep", "/lockstep", "./lockstep", "bin/lockstep"};
-    const ImageWords *lists[] = {&image->entrypoint, &image->cmd};
+    const Words *lists[] = {&image->entrypoint, &image->cmd};
     char *found = NULL;
     for (size_t l = 0; l < COUNT_OF(lists) && !found; l++)
         for (size_t i = 0; i < lists[l]->n && !found; i++)
@@ -308,7 +308,7 @@ find_shell(Arena *arena, const Image *image)
 static char *
 find_script(Arena *arena, const Image *image)
 {
-    const ImageWords *words = image->entrypoint.n ? &image->entrypoint : &image->cmd;
+    const Words *words = image->entrypoint.n ? &image->entrypoint : &image->cmd;
     for (size_t i = 0; i < words->n && i < 3; i++) {
         char *path = i ? words->p[i] : find_program(arena, image, words->p[i]);
         if (path && str_starts(image_text(image, path), STR("#!")))
@@ -317,14 +317,14 @@ find_script(Arena *arena, const Image *image)
     return NULL;
 }
 
-ImageWords
+Words
 image_known_files(Arena *arena, const Image *image)
 {
     static const char *const known[] = {"package.json",  "manage.py",    "Procfile",
                                         "app.json",      "alembic.ini",  "prisma/schema.prisma",
                                         "lockstep.yaml", "lockstep.yml", "Gemfile",
                                         "composer.json", "mix.exs"};
-    ImageWords words = {0};
+    Words words = {0};
     for (size_t i = 0; i < COUNT_OF(known); i++)
         if (image_has(image, known[i]))
             *vec_push(arena, &words) = str_dup(arena, str_of(known[i]));

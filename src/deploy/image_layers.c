@@ -194,7 +194,7 @@ add_layer(Saved *s, Str name, Str diff, Error *err)
 }
 
 static bool
-take_config(Saved *s, Str name, ImageWords *ret_diffs, Error *err)
+take_config(Saved *s, Str name, Words *ret_diffs, Error *err)
 {
     IMAGE_JSON *config = NULL;
     if (!load(s, name, &config, err))
@@ -212,7 +212,7 @@ take_config(Saved *s, Str name, ImageWords *ret_diffs, Error *err)
 }
 
 static Str
-diff_of(const ImageWords *diffs, size_t i)
+diff_of(const Words *diffs, size_t i)
 {
     return i < diffs->n ? digest_in(str_of(diffs->p[i])) : STR_ABSENT;
 }
@@ -222,7 +222,7 @@ static bool
 take_manifest(Saved *s, Error *err)
 {
     IMAGE_JSON *list = NULL;
-    ImageWords diffs = {0}, layers = {0};
+    Words diffs = {0}, layers = {0};
     if (!load(s, STR("manifest.json"), &list, err))
         return false;
     if (json_array_size(list) != 1) {
@@ -291,7 +291,7 @@ no_manifest(const Saved *s, Error *err)
 static bool
 take_oci_manifest(Saved *s, const json_t *manifest, Error *err)
 {
-    ImageWords diffs = {0};
+    Words diffs = {0};
     const json_t *layers = json_object_get(manifest, "layers");
     Str config = blob_of(s->arena, json_object_get(manifest, "config"));
     if (!config.p)

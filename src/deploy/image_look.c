@@ -199,7 +199,7 @@ view_make(View *v, const char *tmp, Error *err)
 /* ---- looking ---- */
 
 static void
-copy_words(Arena *arena, char *const *words, size_t n, ImageWords *ret)
+copy_words(Arena *arena, char *const *words, size_t n, Words *ret)
 {
     for (size_t i = 0; i < n && words[i]; i++)
         *vec_push(arena, ret) = str_dup(arena, str_of(words[i]));
