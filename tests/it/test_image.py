@@ -56,6 +56,10 @@ def app(files, prefix="app/"):
             if not isinstance(c, Link)]  # fmt: skip
 
 
+def test_version(lockstep):
+    assert any(line.startswith("libarchive 3.") for line in lockstep.run("version").out.splitlines())
+
+
 # -- the engine ----------------------------------------------------------------------------------
 
 

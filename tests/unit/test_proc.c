@@ -252,6 +252,93 @@ test_cannot_start(void **state)
     assert_true(nobody_left());
 }
 
+/* ---- read as it comes ---- */
+
+static ChildSpec open_spec;
+
+static Child *
+open_shell(const char *script, int64_t timeout_ms)
+{
+    Child *child = NULL;
+    char **argv = arena_array(arena, char *, 4);
+    argv[0] = str_dup(arena, STR("sh"));
+    argv[1] = str_dup(arena, STR("-c"));
+    argv[2] = str_dup(arena, str_of(script));
+    open_spec = (ChildSpec){.argv = argv,
+                            .envp = environ,
+                            .stdout_fd = -1,
+                            .line = on_line,
+                            .line_ctx = &lines,
+                            .grace_ms = 200,
+                            .timeout_ms = timeout_ms};
+    assert_true(child_open(arena, &w, &open_spec, &child, &err));
+    return child;
+}
+
+static void
+test_read_to_the_end(void **state)
+{
+    (void)state;
+    Child *child = open_shell("echo to stderr >&2; head -c 3000000 /dev/zero; exit 7", 0);
+    char buf[10000];
+    size_t n, all = 0;
+    do {
+        assert_true(child_read(child, buf, sizeof buf, &n, &err));
+        all += n;
+    } while (n);
+    assert_true(child_read(child, buf, sizeof buf, &n, &err) && n == 0);
+    assert_true(child_close(child, &status, &err));
+    assert_int_equal(all, 3000000);
+    assert_int_equal(status, 7);
+    assert_string_equal(lines.errs, "to stderr\n");
+    assert_string_equal(lines.out, "");
+    assert_true(nobody_left());
+}
+
+/* What is not wanted is ended, by KILL if it must be; what is left behind too. */
+static void
+test_read_in_part(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {"yes", "trap '' TERM PIPE; yes | cat; sleep 100",
+                                          "sleep 100 & yes", "exec >/dev/null; sleep 100 &"};
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        Child *child = open_shell(scripts[i], 0);
+        char buf[4];
+        size_t n;
+        assert_true(child_read(child, buf, sizeof buf, &n, &err));
+        assert_int_equal(n, i == 3 ? 0 : 4);
+        assert_true(child_close(child, &status, &err));
+        assert_true(nobody_left());
+    }
+}
+
+static void
+test_read_is_stopped(void **state)
+{
+    (void)state;
+    char buf[4];
+    size_t n;
+    Child *child = open_shell("sleep 100", 0);
+    signal_soon(SIGTERM, 200);
+    assert_false(child_read(child, buf, sizeof buf, &n, &err));
+    assert_int_equal(err.code, ERROR_SIGNALLED);
+    Error again = ERROR_INIT;
+    /* It may have ended before anybody had to wait for it. */
+    assert_true(child_close(child, &status, &again) || again.code == ERROR_SIGNALLED);
+    assert_int_equal(w.signal_caught, SIGTERM);
+    assert_true(nobody_left());
+    w.signal_caught = 0;
+    err = ERROR_INIT;
+    child = open_shell("sleep 100", 100);
+    assert_false(child_read(child, buf, sizeof buf, &n, &err));
+    assert_non_null(strstr(err.message, "'sh' did not end within 100 ms"));
+    again = ERROR_INIT;
+    assert_true(child_close(child, &status, &again));
+    assert_int_equal(status, 128 + SIGTERM);
+    assert_true(nobody_left());
+}
+
 /* ---- families ---- */
 
 /* The process whose number the script prints is gone. */
@@ -588,6 +675,9 @@ main(void)
         TEST(test_closed_descriptors),
         TEST(test_environment_and_state_of_the_child),
         TEST(test_cannot_start),
+        TEST(test_read_to_the_end),
+        TEST(test_read_in_part),
+        TEST(test_read_is_stopped),
         TEST(test_waits_for_what_ends_by_itself),
         TEST(test_time_limit_is_the_childs),
         TEST(test_ends_what_is_left_behind),
