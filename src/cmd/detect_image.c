@@ -74,21 +74,33 @@ json_found(Arena *arena, const Image *image, const ImageMigrations *m)
     return o;
 }
 
+/* What an image says of itself must not draw on the terminal. */
+static void
+add_plain(StrBuf *out, const char *text)
+{
+    for (; *text; text++)
+        strbuf_addc(out, (unsigned char)*text < ' ' || *text == 0x7F ? '?' : *text);
+}
+
 static void
 add_words(StrBuf *out, const char *title, const Words *words, const char *between)
 {
     if (!words->n)
         return;
     strbuf_printf(out, "%-12s", title);
-    for (size_t i = 0; i < words->n; i++)
-        strbuf_printf(out, "%s%s", i ? between : "", words->p[i]);
+    for (size_t i = 0; i < words->n; i++) {
+        strbuf_puts(out, i ? between : "");
+        add_plain(out, words->p[i]);
+    }
     strbuf_addc(out, '\n');
 }
 
 static void
 add_text(StrBuf *out, const char *title, const char *text, const char *otherwise)
 {
-    strbuf_printf(out, "%-12s%s\n", title, text ? text : otherwise);
+    strbuf_printf(out, "%-12s", title);
+    add_plain(out, text ? text : otherwise);
+    strbuf_addc(out, '\n');
 }
 
 static void

@@ -31,6 +31,7 @@ typedef struct ImageOptions {
     Wait *wait;
     char *const *environ_; /* of this process: PATH, DOCKER_HOST, TMPDIR */
     const char *engine;    /* its program; NULL = "docker" */
+    const char *host;      /* its --host; NULL = its own choice */
     const char *name;      /* a file, or a reference that the engine knows */
     int64_t timeout_ms;    /* for all of it; 0 = IMAGE_TIMEOUT_MS */
 } ImageOptions;

@@ -158,8 +158,8 @@ def test_engine_errors(docked, engine, lockstep, look):
     assert "'docker image' failed" in gone.err and gone.out == ""
     empty = lockstep.dir / "empty"
     empty.mkdir()
-    none = look("busybox", expect=1, env={"PATH": str(empty)})
-    assert "there is no container engine: no `docker` in PATH" in none.err and none.out == ""
+    none = look("busybox", expect=2, env={"PATH": str(empty)})
+    refused(none, "there is no container engine: no `docker` in PATH")
 
 
 def test_engine_interrupted(docked, engine, lockstep):
@@ -180,9 +180,9 @@ def test_engine_interrupted(docked, engine, lockstep):
 def test_engine_cuts_off(docked, look, lockstep):
     """An engine that fails in the middle: no half image."""
     lockstep.write("../bin/docker", (
-        '#!/bin/sh\n[ "$1" = export ] && { /usr/bin/docker "$@" | head -c 20000; exit 1; }\n'
+        '#!/bin/sh\n[ "$1" = export ] && { /usr/bin/docker "$@" | head -c 20000; echo gone away >&2; exit 1; }\n'
         'exec /usr/bin/docker "$@"\n'), 0o755)  # fmt: skip
-    refused(look("busybox", expect=2), "'busybox' is no tar archive, or is damaged")
+    refused(look("busybox", expect=2), "'busybox' is no tar archive, or is damaged", "gone away")
 
 
 # -- archives ------------------------------------------------------------------------------------
@@ -373,6 +373,21 @@ def test_deep(look):
     bush = [(f"{i}/" + "d/" * 1900 + "x", "") for i in range(1200)]
     data = layout_raw(gzip.compress(tar(*bush, form=tarfile.GNU_FORMAT), 1))
     refused(look(data, expect=2), "more than 1000000 directories")
+
+
+def test_what_it_says_of_itself(look, lockstep):
+    """Text on a terminal is text; no value of the environment is shown, no bytes break the JSON."""
+    config = {"Labels": {"a": "\x1b[2J\nLabels      forged"}, "User": "\x07", "Env": ["A=v4lue", "B"],
+              "Cmd": ["\x1b]0;x\x07"], "Entrypoint": "as one text", "Healthcheck": {"Test": ["NONE"]},
+              "ExposedPorts": {"1/tcp": {}}}  # fmt: skip
+    image = look(saved([tar(("a", ""))], config)).json()["image"]
+    assert image["environment"] == ["A", "B"] and image["healthcheck"] is False
+    assert image["entrypoint"] == ["as one text"] and image["labels"]["a"][0] == "\x1b"
+    text = lockstep.run("detect", "--image", "image.tar").out
+    assert not set(text) & set("\x1b\x07") and "v4lue" not in text
+    assert text.count("\nLabels ") == 1 and "\nUser        ?\n" in text
+    for config in ({"Env": 1, "Labels": [], "Cmd": {}, "ExposedPorts": 2, "WorkingDir": []}, []):
+        assert look(saved([tar(("a", ""))], config)).json()["image"]["workdir"] == "/"
 
 
 def test_twice_the_same_name(look):
