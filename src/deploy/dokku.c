@@ -118,9 +118,7 @@ look(Deploy *d, Error *err)
 {
     const Dokku *dokku = d->state;
     Serving now;
-    Answer answer;
-    Order exists = dokku_order(d, "apps:exists", d->options->app, NULL);
-    if (!tell_how(d, err) || !dokku_check_version(d, err) || !dokku_ask(d, &exists, &answer, err) ||
+    if (!tell_how(d, err) || !dokku_check_version(d, err) ||
         !dokku_wait_unlocked(d, d->options->lock_wait_ms, err) || !dokku_serving(d, &now, err))
         return false;
     d->before = now.any ? now.image : NULL;

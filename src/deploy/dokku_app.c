@@ -193,20 +193,24 @@ look_at(Deploy *d, const json_t *containers, Serving *ret)
 bool
 dokku_serving(Deploy *d, Serving *ret, Error *err)
 {
-    AUTO_JSON *report = NULL, *containers = NULL;
-    const char *app = d->options->app;
-    Order ps = dokku_order(d, "ps:report", app, "--format", "json", NULL);
-    ps.pretend = "{\"deployed\":\"true\"}";
-    if (!ask_json(d, &ps, &report, err))
-        return false;
-    if (!str_eq(value_text(report, "deployed"), STR("true"))) {
-        look_at(d, NULL, ret);
-        return true;
-    }
-    Order inspect = dokku_order(d, "ps:inspect", app, NULL);
+    AUTO_JSON *containers = NULL;
+    Answer answer, deployed;
+    Order inspect = dokku_order(d, "ps:inspect", d->options->app, NULL);
     inspect.pretend = "[]";
-    if (!ask_json(d, &inspect, &containers, err))
+    if (!dokku_ask(d, &inspect, &answer, err))
         return false;
+    if (answer.status != 0) {
+        /* Where there is no container it fails, too. */
+        Order report = dokku_order(d, "ps:report", d->options->app, "--deployed", NULL);
+        if (!ask(d, &report, &deployed, err))
+            return false;
+        if (str_eq(deployed.out, STR("true"))) {
+            error_set(err, ERROR_FAILED, "Dokku does not say what '%s' serves", d->options->app);
+            return error_detail(err, STR_FMT, STR_ARG(answer.said));
+        }
+    } else if (!values_read(answer.out, "dokku ps:inspect", &containers, err)) {
+        return false;
+    }
     look_at(d, containers, ret);
     return true;
 }

@@ -12,10 +12,11 @@
 enum { LOST_STATUS = 255, ASK_TRIES = 5, ASK_AGAIN_MS = 2000 };
 
 /* A connection is known to be dead after half a minute without an answer: long tasks print nothing
- * for hours, and a firewall forgets them. */
-static const char *const options[] = {"BatchMode=yes", "StrictHostKeyChecking=yes",
-                                      "ConnectTimeout=15", "ServerAliveInterval=10",
-                                      "ServerAliveCountMax=3"};
+ * for hours, and a firewall forgets them. A connection that is shared already is used; one that we
+ * began would be ended with us. */
+static const char *const options[] = {"BatchMode=yes",          "StrictHostKeyChecking=yes",
+                                      "ControlMaster=no",       "ConnectTimeout=15",
+                                      "ServerAliveInterval=10", "ServerAliveCountMax=3"};
 
 static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                             "_-./:=,@%+";

@@ -37,18 +37,27 @@ class Server:
         self.set()
         words = f"/bin/sh {self.knobs} /usr/bin/python3 {STANDIN}"
         address = {"DOCKER_HOST": f"unix://{engine.folder}/socket"}
+        self.data = self.folder / "data"
+        self.data.mkdir()
+        self.baseline = None
         self.sshd = Sshd(self.folder / "sshd", {"dokku": words}, {"deploy": address})
 
     def set(self, **variables):
         """Variables of the stand-in, from now on."""
         values = {
             "STANDIN_ROOT": self.state,
-            "STANDIN_CHECK_SECONDS": "0.5",
+            "STANDIN_CHECK_SECONDS": "0.2",
             "DOCKER_HOST": f"unix://{self.engine.folder}/socket",
             **variables,
         }
         lines = [f"export {name}='{value}'" for name, value in values.items()]
-        self.knobs.write_text("\n".join([*lines, 'exec "$@"\n']), encoding="utf-8")
+        lines += [f'echo "$*" >>{self.folder}/calls', 'exec "$@"']
+        self.knobs.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def calls(self, word):
+        """How many commands with this word there were."""
+        path = self.folder / "calls"
+        return path.read_text(encoding="utf-8").count(word) if path.exists() else 0
 
     def dokku(self, *words, expect=0):
         """A Dokku command, as its administrator types it."""
@@ -65,19 +74,46 @@ class Server:
 class DokkuSite(deploy.Site):
     """An app `api`, its database in a folder that is mounted, and images in a registry."""
 
-    def __init__(self, server, lockstep, folder):
+    def __init__(self, server, lockstep):
         super().__init__(server.engine, lockstep, app="api")
-        self.server = server
-        self.data = pathlib.Path(folder) / "data"
-        self.data.mkdir()
+        self.server, self.data = server, server.data
+        self.state = server.state / "apps/api/app.json"
+        self.one = None
         server.sshd.client(lockstep.bin)
         server.sshd.know(server.sshd.folder / "host.pub")
         server.set()
+        (self.state.parent / ".deploy.lock").unlink(missing_ok=True)
+
+    def create(self):
+        """An app that was never deployed, with an empty database."""
         self.clean()
-        shutil.rmtree(server.state / "apps", ignore_errors=True)
+        self.server.baseline = None
+        shutil.rmtree(self.server.state / "apps", ignore_errors=True)
+        for path in self.data.iterdir():
+            path.unlink()
         self.dokku("apps:create", "api")
         self.change("options", {"build": [], "deploy": self.mounts(), "run": self.mounts()})
         self.change("config", {"DATABASE_URL": "sqlite:////data/app.db"})
+        return self
+
+    def run(self, migrations):
+        """Version 1 serves, with these migrations: as a test before left it, where it did."""
+        container, state, files = self.server.baseline or (None, "", {})
+        if container and self.left() == [] and self.engine.docker(
+            "inspect", "-f", "{{.State.Running}}", container, expect=None
+        ).stdout.strip() == "true":
+            for path in self.data.iterdir():
+                path.unlink()
+            for name, content in files.items():
+                (self.data / name).write_bytes(content)
+            self.state.write_text(state, encoding="utf-8")
+        else:
+            self.create().dokku("git:from-image", "api", self.image("1", migrations))
+            files = {path.name: path.read_bytes() for path in self.data.iterdir()}
+            container = self.now()["container"]
+            self.server.baseline = container, self.state.read_text(encoding="utf-8"), files
+        self.one = self.now()["repository"][-1]
+        return self
 
     def clean(self):
         names = [name for name in self.containers() if name != "registry"]
@@ -90,11 +126,12 @@ class DokkuSite(deploy.Site):
     def dokku(self, *words, **options):
         return self.server.dokku(*words, **options)
 
+    def now(self):
+        """The app's state in the stand-in."""
+        return json.loads(self.state.read_text(encoding="utf-8"))
+
     def change(self, key, value):
-        """Of the app's state in the stand-in."""
-        path = self.server.state / "apps/api/app.json"
-        state = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps({**state, key: value}), encoding="utf-8")
+        self.state.write_text(json.dumps({**self.now(), key: value}), encoding="utf-8")
 
     @functools.cached_property
     def registry(self):
@@ -117,9 +154,9 @@ class DokkuSite(deploy.Site):
 
     def image(self, version, migrations=None, *config, release="lockstep migrate", files=None, **more):
         """localhost:5000/api:VERSION in the registry, as `name@digest`."""
-        files = dict(files or {})
+        files, web = dict(files or {}), more.pop("web", "httpd -f -p 8000 -h /app/www")
         if release:
-            files["app/Procfile"] = f"web: httpd -f -p 8000 -h /app/www\nrelease: {release}\n"
+            files["app/Procfile"] = f"web: {web}\nrelease: {release}\n"
         local = super().image(version, migrations, *config, files=files, **more)
         name = f"{self.registry}/{local}"
         self.engine.docker("tag", local, name)
@@ -143,7 +180,7 @@ class DokkuSite(deploy.Site):
     def serves(self, name=None):
         return super().serves(name or "api.web.1")
 
-    def rows(self, sql="SELECT version FROM lockstep_migrations ORDER BY 1"):
+    def rows(self, sql="SELECT version FROM lockstep_migrations WHERE state = 'applied' ORDER BY 1"):
         connection = sqlite3.connect(self.data / "app.db")
         try:
             return [row[0] for row in connection.execute(sql)]
