@@ -62,7 +62,40 @@ unlock(Deploy *d)
         engine_unlock(d);
 }
 
-/* ---- looking ---- */
+/* ---- the image ---- */
+
+/* "release: COMMAND" of a Procfile; absent = none. */
+static Str
+release_line(Str procfile)
+{
+    for (Str rest = procfile; rest.n;) {
+        size_t end = str_find(rest, '\n');
+        Str line = str_trim(str_sub(rest, 0, end));
+        size_t colon = str_find(line, ':');
+        if (str_eq(str_trim(str_sub(line, 0, colon)), STR("release")) && colon < line.n)
+            return str_trim(str_sub(line, colon + 1, line.n));
+        rest = str_sub(rest, end < rest.n ? end + 1 : rest.n, rest.n);
+    }
+    return STR_ABSENT;
+}
+
+static bool
+has_lockstep(Str command)
+{
+    return str_find_str(command, STR("lockstep")) < command.n;
+}
+
+/* Of the two tasks that Dokku runs before it releases, from the files where it looks for them: in
+ * the image's working directory. */
+static const char *
+release_task(Deploy *d)
+{
+    Str text = image_text(&d->inside, "app.json");
+    AUTO_JSON *app = text.p ? json_loadb(text.p, text.n, 0, NULL) : NULL;
+    Str task = release_line(image_text(&d->inside, "Procfile"));
+    Str before = value_text(app, "scripts.dokku.predeploy");
+    return str_dup(d->arena, !task.n || has_lockstep(before) ? before : task);
+}
 
 static bool
 inspect(Deploy *d, Error *err)
@@ -78,16 +111,22 @@ inspect(Deploy *d, Error *err)
                  "mean another image",
                  d->options->image);
     if (!d->orders.dry_run)
-        return dokku_release_task(d, &dokku->task, err);
-    dokku->task = d->options->docker_host ? NULL : "lockstep migrate";
+        dokku->task = release_task(d);
+    else if (!d->options->docker_host)
+        dokku->task = "lockstep migrate"; /* as far as can be told without looking */
+    /* A script may do it. Whoever gave us an engine wants us to. */
+    dokku->task_migrates =
+        dokku->task && (has_lockstep(str_of(dokku->task)) || !d->options->docker_host);
     return true;
 }
 
 static bool
 migrates_itself(const Deploy *d)
 {
-    return ((const Dokku *)d->state)->task != NULL;
+    return ((const Dokku *)d->state)->task_migrates;
 }
+
+/* ---- looking ---- */
 
 /* What cannot reach a release task is said, not dropped. */
 static bool
@@ -97,13 +136,13 @@ tell_how(Deploy *d, Error *err)
     const DeployOptions *o = d->options;
     if (!d->migrates)
         return true;
-    if (!dokku->task && !o->docker_host) {
+    if (!dokku->task_migrates && !o->docker_host) {
         error_set(err, ERROR_USAGE, "nothing can migrate '%s' before it is released", o->image);
         return error_hint(err, "Put `release: lockstep migrate` into the Procfile in its working "
                                "directory, or give --docker-host: an account of the server that "
                                "may use Docker.");
     }
-    if (dokku->task) {
+    if (dokku->task_migrates) {
         log_info("deploy.release_phase", "the release phase migrates: %s", dokku->task);
         if ((o->settings && *o->settings) || (o->env && *o->env) || o->expect_engine ||
             o->expect_version)
@@ -119,6 +158,7 @@ look(Deploy *d, Error *err)
     const Dokku *dokku = d->state;
     Serving now;
     if (!tell_how(d, err) || !dokku_check_version(d, err) ||
+        (d->options->docker_host && !engine_sweep(d, err)) ||
         !dokku_wait_unlocked(d, d->options->lock_wait_ms, err) || !dokku_serving(d, &now, err))
         return false;
     d->before = now.any ? now.image : NULL;
@@ -147,7 +187,7 @@ release(Deploy *d, Error *err)
     const Dokku *dokku = d->state;
     JobReport report;
     DokkuEnd end = dokku_deploy(d, dokku->ref, dokku->exact, &report, err);
-    if (dokku->task)
+    if (dokku->task_migrates)
         d->migrated = report;
     if (end == DOKKU_DONE)
         return true;

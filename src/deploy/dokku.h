@@ -12,7 +12,8 @@ typedef struct Dokku {
     Remote remote;
     const char *ref;  /* of the image, as Dokku is told it */
     bool exact;       /* ref is a digest: the same words mean the same image */
-    const char *task; /* what the image's release phase runs, when lockstep is in it; NULL = none */
+    const char *task; /* what the image's release phase runs; NULL = it has none */
+    bool task_migrates;
 } Dokku;
 
 /* ---- questions (dokku_app.c) ---- */
@@ -41,11 +42,6 @@ bool dokku_serving(Deploy *d, Serving *ret, Error *err) MUST_CHECK;
 /* The app's configuration (the values are secrets from now on), links, networks and mounts, for a
  * container of ours. */
 bool dokku_job(Deploy *d, EngineJob *ret, Error *err) MUST_CHECK;
-
-/* ---- the image (dokku_image.c) ---- */
-
-/* The command of the image's release phase; NULL = it has none, or one without lockstep. */
-bool dokku_release_task(Deploy *d, const char **ret, Error *err) MUST_CHECK;
 
 /* ---- releases (dokku_release.c) ---- */
 

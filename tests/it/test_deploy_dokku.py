@@ -200,3 +200,177 @@ def test_two_at_once(running):
     assert sum(result.applied() for result in results) == 1, results
     assert running.serves() in ("version 2", "version 3") and running.left() == []
     assert running.rows() == ["001", "002"]
+
+
+# -- the migration outside
+
+
+def held(site):
+    """A connection that keeps the database to itself: the migration waits for it."""
+    connection = sqlite3.connect(site.data / "app.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
+def migration(site):
+    """The name of the migration's container once it runs."""
+    names = [name for name in site.containers() if name.startswith("api.migrate-")]
+    return names[0] if names and site.engine.inspect(names[0])["State"]["Running"] else None
+
+
+def command_lines():
+    lines = b""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines += path.read_bytes()
+    return lines
+
+
+def test_external_migration(running):
+    """Configuration byte for byte, links, networks and mounts of the app; the same digest; and then
+    nothing of it is left, nor was a value ever among words."""
+    token = secrets.register("s3cret-" + "token-of-the-app")
+    config = {"DATABASE_URL": "sqlite:////data/app.db", "ODD": ODD, "TOKEN": token, "EMPTY": ""}
+    running.change("config", config | {"PATH": "/usr/local/bin:/bin:/own", "DOCKER_HOST": "tcp://no"})
+    (running.server.state / "global.json").write_text('{"SHARED": "for all apps"}', "utf-8")
+    running.engine.docker("network", "create", "backend", expect=None)
+    running.engine.docker("run", "-d", "--name", "dokku.postgres.db1", "busybox", "sleep", "1000")
+    link = "--link dokku.postgres.db1:dokku-postgres-db1"
+    options = {"build": [], "deploy": running.mounts(), "run": [*running.mounts(), link, "--memory 1g"]}
+    running.change("options", options)
+    running.change("network", {"network-attach-post-create": "backend"})
+    two = running.image("2", TWO, release=None)
+    database = held(running)
+    started = running.start(two, *running.outside())
+    name = net.until(lambda: migration(running), what="the migration")
+    there = running.engine.inspect(name)
+    lines = command_lines()
+    database.rollback()
+    result = started.finish()
+    env = dict(pair.split("=", 1) for pair in there["Config"]["Env"])
+    for key, value in running.now()["config"].items() | {("SHARED", "for all apps")}:
+        assert env[key] == value, key
+    assert env["LOCKSTEP_REVISION"] == two == there["Config"]["Image"]
+    assert there["HostConfig"]["Links"] == [f"/dokku.postgres.db1:/{name}/dokku-postgres-db1"]
+    assert set(there["NetworkSettings"]["Networks"]) == {"bridge", "backend"}
+    assert there["HostConfig"]["Binds"] == [f"{running.data}:/data"]
+    assert there["HostConfig"]["AutoRemove"] and there["HostConfig"]["Memory"] == 0
+    assert token.encode() not in lines and b"lines \"quoted\"" not in lines
+    assert running.serves() == "version 2" and running.rows() == ["001", "002"]
+    assert result.applied() == 1 and running.left() == ["dokku.postgres.db1"]
+    (running.server.state / "global.json").unlink()
+
+
+def test_external_migration_that_fails(running):
+    result = running.deploy(running.image("2", BROKEN, release=None), *running.outside(), expect=1)
+    assert unchanged(running) and running.rows() == ["001"]
+    assert "no such table: nobody" in result.err and "nothing was released" in result.err
+
+
+def test_connection_cut_while_it_migrates(running, server):
+    """The migration goes on, is listened to again, and is done once."""
+    two = running.image("2", TWO, release=None)
+    database = held(running)
+    started = running.start(two, *running.outside())
+    net.until(lambda: migration(running), what="the migration")
+    net.until(lambda: server.sshd.sessions("deploy"), what="its connection")
+    assert server.sshd.cut("deploy")
+    net.until(lambda: server.sshd.sessions("deploy"), what="the next connection")
+    database.rollback()
+    result = started.finish()
+    assert "lost the connection to the container engine: trying again" in result.err
+    assert running.serves() == "version 2" and running.rows() == ["001", "002"]
+    assert running.left() == []
+
+
+def test_connection_cut_while_dokku_deploys(running, server):
+    """Dokku goes on by itself; how that ended is asked."""
+    two = running.image("2", TWO)
+    database = held(running)
+    started = running.start(two)
+    net.until(lambda: release_task(running), what="the release task")
+    assert server.sshd.cut("dokku")
+    net.until(lambda: server.sshd.sessions("dokku"), what="the next connection")
+    database.rollback()
+    result = started.finish()
+    assert "lost the connection to Dokku, which goes on by itself" in result.err
+    assert running.serves() == "version 2" and running.rows() == ["001", "002"]
+    assert running.left() == []
+
+
+def release_task(site):
+    words = ("ps", "-q", "--filter", "label=dokku_phase_script=release")
+    return site.engine.docker(*words).stdout.strip()
+
+
+@pytest.mark.parametrize("how", (signal.SIGTERM, signal.SIGKILL))
+def test_killed_while_it_migrates(running, how):
+    two = running.image("2", TWO, release=None)
+    database = held(running)
+    started = running.start(two, *running.outside())
+    net.until(lambda: migration(running), what="the migration")
+    started.signal(how)
+    result = started.finish(expect=128 + how)
+    if how == signal.SIGTERM:
+        assert unchanged(running), result
+    database.rollback()
+    running.deploy(two, *running.outside(), "--lock-wait", "30s")
+    assert running.serves() == "version 2" and running.rows() == ["001", "002"]
+    net.until(lambda: running.left() == [], what="the end of the first container")
+
+
+def test_killed_while_dokku_deploys(running):
+    """The next deploy waits for what Dokku goes on with."""
+    two, three = running.image("2", TWO), running.image("3", TWO)
+    database = held(running)
+    started = running.start(two)
+    net.until(lambda: release_task(running), what="the release task")
+    started.signal(signal.SIGKILL)
+    started.finish(expect=128 + signal.SIGKILL)
+    started = running.start(three)
+    asked = running.server.calls("apps:locked")
+    net.until(lambda: running.server.calls("apps:locked") > asked, what="its question")
+    database.rollback()
+    result = started.finish()
+    assert "waiting: 'api' has a deploy lock" in result.err
+    assert running.serves() == "version 3" and running.rows() == ["001", "002"]
+    assert running.left() == []
+
+
+def test_nothing_to_migrate(running):
+    """Looked at, and nothing there: said, and deployed. Nothing could be looked at: not deployed."""
+    files = {"app/package.json": '{"scripts": {"build": "true"}}'}
+    image = running.image("2", release=None, files=files, with_lockstep=False)
+    result = running.deploy(image, *running.outside())
+    assert "Migration skipped: the image holds no migrations" in result.err
+    assert running.serves() == "version 2" and running.rows() == ["001"]
+    files = {"app/package.json": '{"scripts": '}
+    image = running.image("3", release=None, files=files, with_lockstep=False)
+    result = running.deploy(image, *running.outside(), expect=2)
+    assert "package.json" in result.err and running.serves() == "version 2"
+
+
+def test_dry_run(lockstep):
+    """Nothing is asked: there is no server. Values are not shown."""
+    lockstep.env["TOKEN"] = secrets.register("hunter2" * 2)
+    words = "deploy --dry-run --target dokku --host dokku@dokku.invalid:2222 --app api".split()
+    words += ["--image", "shop@sha256:" + "0" * 64]
+    result = lockstep.run(*words)
+    lines = result.out.splitlines()
+    ssh = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes "
+    account = " -p 2222 -- dokku@dokku.invalid "
+    dokku_lines = [line.split(account)[1] for line in lines if line.startswith(ssh)]
+    assert dokku_lines == [
+        "version",
+        "apps:locked api",
+        "ps:inspect api",
+        f"git:from-image api {words[-1]}",
+        "ps:inspect api",
+    ]
+    result = lockstep.run(*words, "--docker-host", "ssh://deploy@dokku.invalid", "--env", "TOKEN")
+    lines = result.out.splitlines()
+    export = f"{account}config:export --format json --merged api"
+    made = [line for line in lines if line.endswith(f"{words[-1]} migrate")]
+    assert any(line.endswith(export) for line in lines) and len(made) == 1
+    assert "TOKEN=*** " in made[0] and "docker --host ssh://deploy@dokku.invalid create" in made[0]
+    assert "Deploy planned" in result.err
