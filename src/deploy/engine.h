@@ -27,8 +27,9 @@ void engine_unlock(Deploy *d);
 
 /* How a job's container is made. */
 typedef struct EngineJob {
-    Words options; /* of `docker create`, without names, ports and restarts */
-    Words env;     /* NAME=VALUE of the service; handed by name */
+    Words options;  /* of `docker create`, without names, ports and restarts */
+    Words env;      /* NAME=VALUE of the service; handed by name */
+    Words networks; /* attached beside the one among the options */
 } EngineJob;
 
 /*

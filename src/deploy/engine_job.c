@@ -126,6 +126,11 @@ create(Run *r, Error *err)
         order_add(d->arena, &order, r->job->words.p[i], NULL);
     if (!order_run(&d->orders, &order, NULL, err))
         return false;
+    for (size_t i = 0; i < r->how->networks.n; i++) {
+        Order connect = engine_order(d, "network", "connect", r->how->networks.p[i], r->name, NULL);
+        if (!order_run(&d->orders, &connect, NULL, err))
+            return false;
+    }
     if (!d->lockstep_is_ours)
         return true;
     Order copy = engine_order(d, "cp", "--follow-link", d->lockstep_here,
@@ -179,14 +184,10 @@ listen(Run *r, int64_t end_ms, bool *ret_known, Error *err)
         order.may_fail = true;
         order.limit_ms = left > 1 ? left : 1;
         order.line = on_line;
+        order.line_of_both = true;
         order.line_ctx = r;
         if (!order_run(&d->orders, &order, &answer, err))
             return false;
-        for (Str rest = answer.said; rest.n;) {
-            size_t end = str_find(rest, '\n');
-            job_line(d->arena, r->report, str_sub(rest, 0, end));
-            rest = str_sub(rest, end < rest.n ? end + 1 : rest.n, rest.n);
-        }
         if (d->orders.dry_run) {
             *ret_known = true;
             return true;

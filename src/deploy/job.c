@@ -43,10 +43,38 @@ note(Arena *arena, JobReport *report, Str event, const json_t *object)
     report->spoke = true;
 }
 
+static bool
+cut(Str *text, Str start)
+{
+    if (!str_starts(*text, start))
+        return false;
+    *text = str_sub(*text, start.n, text->n);
+    return true;
+}
+
+/* The same events as text, where nobody could ask for JSON. */
+static void
+note_text(Arena *arena, JobReport *report, Str message)
+{
+    static const Str run_mark = STR("(run ");
+    Str rest = message;
+    if (cut(&rest, STR("Migration applied: ")) || cut(&rest, STR("Migration rolled back: "))) {
+        report->applied++;
+        report->version = str_dup(arena, str_sub(rest, 0, str_find(rest, ' ')));
+    } else if (cut(&rest, STR("Migration started: "))) {
+        size_t at = str_find_str(rest, run_mark);
+        if (at < rest.n && str_ends(rest, STR(")")))
+            report->run_id = str_dup(arena, str_sub(rest, at + run_mark.n, rest.n - 1));
+    } else if (cut(&rest, STR("Migration failed: ")) || cut(&rest, STR("error: "))) {
+        report->error = str_dup(arena, secret_redact(arena, rest));
+    }
+    report->spoke = true;
+}
+
 void
 job_line(Arena *arena, JobReport *report, Str line)
 {
-    Str trimmed = str_trim(line);
+    Str trimmed = str_trim(line), words = trimmed;
     if (!trimmed.n)
         return;
     json_t *object = trimmed.p[0] == '{' ? json_loadb(trimmed.p, trimmed.n, 0, NULL) : NULL;
@@ -68,6 +96,9 @@ job_line(Arena *arena, JobReport *report, Str line)
             if (text.n)
                 log_info(name, "    " STR_FMT, STR_ARG(text));
         }
+    } else if (cut(&words, STR("lockstep: "))) {
+        note_text(arena, report, words);
+        log_info("deploy.output", "migration: " STR_FMT, STR_ARG(words));
     } else {
         log_info("deploy.output", "migration: " STR_FMT, STR_ARG(trimmed));
         /* A tool, or a lockstep that never came to its log. */

@@ -104,9 +104,10 @@ static void
 on_line(void *ctx, int stream, Str line)
 {
     Listener *l = ctx;
-    if (l->order->line && stream == 1) {
+    if (l->order->line && (stream == 1 || l->order->line_of_both)) {
         l->order->line(l->order->line_ctx, stream, line);
-        return;
+        if (stream == 1)
+            return;
     }
     if (l->order->to_log && line.n)
         log_info("deploy.output", "%s: " STR_FMT, l->stage, STR_ARG(line));

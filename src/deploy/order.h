@@ -34,8 +34,9 @@ typedef struct Order {
     const char *stage; /* "docker", for the log and errors; NULL = argv[0] */
     /* In a dry run it answers this on stdout; NULL = "". */
     const char *pretend;
-    /* Each line of stdout, in place of `out`; may be NULL. */
+    /* Each line of stdout, in place of `out`, as it comes; may be NULL. */
     void (*line)(void *ctx, int stream, Str line);
+    bool line_of_both; /* of stderr, too, which is in `said` nevertheless */
     void *line_ctx;
 } Order;
 

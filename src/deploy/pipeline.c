@@ -18,7 +18,7 @@
 
 enum { BUILD_MS = 3600000, PUSH_MS = 1800000, LOOK_EVERY_MS = 1000 };
 
-static const Platform *const platforms[] = {&platform_docker};
+static const Platform *const platforms[] = {&platform_docker, &platform_dokku};
 
 const char *const *
 deploy_targets(void)
@@ -337,7 +337,7 @@ run_phases(Deploy *d, Error *err)
         log_info("deploy.phase", "deploy %s: %s (%zu/%zu)", d->options->app, phase->name, ++number,
                  total);
         if (!phase->run(d, err))
-            return phase->undoable ? put_back(d, err) : false;
+            return phase->undoable && !d->left_alone ? put_back(d, err) : false;
     }
     return true;
 }

@@ -33,6 +33,7 @@ typedef struct Deploy {
     const char *before;
     JobReport migrated;
     bool locked;
+    bool left_alone; /* `release` failed and changed nothing: there is nothing to put back */
     void *state;
 } Deploy;
 
