@@ -107,7 +107,7 @@ engine_tail(Deploy *d, const char *container)
 static char *
 lock_name(const Deploy *d)
 {
-    return str_printf(d->arena, "%s.deploying", d->options->app);
+    return str_printf(d->arena, "%s.deploying", d->unit);
 }
 
 static const char *

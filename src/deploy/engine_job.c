@@ -114,7 +114,7 @@ create(Run *r, Error *err)
 {
     Deploy *d = r->d;
     Order order = engine_order(d, "create", "--rm", "--name", r->name, "--label",
-                               str_printf(d->arena, "lockstep_app=%s", d->options->app), "--label",
+                               str_printf(d->arena, "lockstep_app=%s", d->unit), "--label",
                                str_printf(d->arena, "lockstep_deploy=%s", d->id), "--entrypoint",
                                r->job->words.p[0], NULL);
     hand(d->arena, &order, &r->how->env);
@@ -180,13 +180,9 @@ listen(Run *r, int64_t end_ms, bool *ret_known, Error *err)
         order.limit_ms = left > 1 ? left : 1;
         order.line = on_line;
         order.line_ctx = r;
+        order.line_of_both = true;
         if (!order_run(&d->orders, &order, &answer, err))
             return false;
-        for (Str rest = answer.said; rest.n;) {
-            size_t end = str_find(rest, '\n');
-            job_line(d->arena, r->report, str_sub(rest, 0, end));
-            rest = str_sub(rest, end < rest.n ? end + 1 : rest.n, rest.n);
-        }
         if (d->orders.dry_run) {
             *ret_known = true;
             return true;
@@ -225,7 +221,7 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
         JobReport report = {0};
         bool known = false;
         Run run = {.d = d, .job = job, .how = how, .report = &report};
-        run.name = str_printf(d->arena, "%s.%s-%s-%d", d->options->app, job->name, d->id, attempt);
+        run.name = str_printf(d->arena, "%s.%s-%s-%d", d->unit, job->name, d->id, attempt);
         if (!create(&run, err) || !listen(&run, end, &known, err)) {
             stop(&run);
             return false;

@@ -104,7 +104,7 @@ static void
 on_line(void *ctx, int stream, Str line)
 {
     Listener *l = ctx;
-    if (l->order->line && stream == 1) {
+    if (l->order->line && (stream == 1 || l->order->line_of_both)) {
         l->order->line(l->order->line_ctx, stream, line);
         return;
     }

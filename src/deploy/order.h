@@ -34,9 +34,11 @@ typedef struct Order {
     const char *stage; /* "docker", for the log and errors; NULL = argv[0] */
     /* In a dry run it answers this on stdout; NULL = "". */
     const char *pretend;
-    /* Each line of stdout, in place of `out`; may be NULL. */
+    /* Each line of stdout (stream 1) as it comes, in place of `out`; of stderr (2) too where
+     * `line_of_both`, in place of `said`. May be NULL. */
     void (*line)(void *ctx, int stream, Str line);
     void *line_ctx;
+    bool line_of_both;
 } Order;
 
 typedef struct Answer {

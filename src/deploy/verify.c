@@ -43,6 +43,7 @@ typedef struct Asked {
     const char *name; /* of the container */
     const char *url;  /* asked from here; NULL = not */
     bool inside;      /* asked by its own lockstep */
+    bool alone;       /* asked nothing */
     char port[16];
 } Asked;
 
@@ -106,7 +107,7 @@ choose(Deploy *d, Asked *asked, const json_t *container, Error *err)
 {
     const char *health = d->options->health, *port;
     json_t *exposed = value_at(container, "Config.ExposedPorts"), *ignored;
-    if (!health || asked->url || asked->inside)
+    if (!health || asked->alone || asked->url || asked->inside)
         return true;
     if (http_is_url(health)) {
         asked->url = health;
@@ -160,15 +161,26 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
     return true;
 }
 
+static bool
+until_well(Deploy *d, Asked *asked, Error *err)
+{
+    if (deploy_until(d, is_well, asked, d->options->verify_ms, "the new release is not healthy",
+                     err))
+        return true;
+    Str tail = err->detail[0] ? STR("") : engine_tail(d, asked->name);
+    return tail.n ? error_detail(err, "it printed last:\n" STR_FMT, STR_ARG(tail)) : false;
+}
+
 bool
 verify_container(Deploy *d, const char *name, Error *err)
 {
-    Asked asked = {.name = name};
-    if (deploy_until(d, is_well, &asked, d->options->verify_ms, "the new release is not healthy",
-                     err))
-        return true;
-    Str tail = err->detail[0] ? STR("") : engine_tail(d, name);
-    return tail.n ? error_detail(err, "it printed last:\n" STR_FMT, STR_ARG(tail)) : false;
+    return until_well(d, &(Asked){.name = name}, err);
+}
+
+bool
+verify_alone(Deploy *d, const char *name, Error *err)
+{
+    return until_well(d, &(Asked){.name = name, .alone = true}, err);
 }
 
 static bool

@@ -20,5 +20,7 @@ ServiceState verify_state(const json_t *container);
  * its first port on this machine.
  */
 bool verify_container(Deploy *d, const char *name, Error *err) MUST_CHECK;
+/* The same by the container's own check alone: a worker, which answers nobody. */
+bool verify_alone(Deploy *d, const char *name, Error *err) MUST_CHECK;
 /* `deploy: health:` is a URL: asked from here until it answers 200 to 399; else true at once. */
 bool verify_url(Deploy *d, Error *err) MUST_CHECK;
