@@ -14,7 +14,7 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { UP_MS = 900000, STOP_MS = 300000, STOP_S = 30, ID_SHOWN = sizeof "sha256:" + 11 };
+enum { UP_MS = 900000, STOP_MS = 300000, ID_SHOWN = sizeof "sha256:" + 11 };
 
 static bool
 settle(Deploy *d, Error *err)
@@ -277,8 +277,9 @@ tidy(Deploy *d)
             return;
         }
     }
-    if (c->mark && !remove_mark(d, &why))
-        log_warn("deploy.tidy", "'%s' is still there: %s", c->mark, why.message);
+    /* The migration that was followed, if another one was under way, has ended by now. */
+    if ((c->mark && !remove_mark(d, &why)) || !engine_sweep(d, &why))
+        log_warn("deploy.tidy", "something of the deploy is still there: %s", why.message);
 }
 
 /* What a deploy that was killed had begun is ended, or undone. */
@@ -314,43 +315,29 @@ settle_unfinished(Deploy *d, Error *err)
     return true;
 }
 
+/* Images that held this program for a migration whose deploy is gone. */
 static bool
-list_labelled(Deploy *d, const char *kind, Words *ret, Error *err)
+sweep_images(Deploy *d, Error *err)
 {
     Answer answer;
-    Order order = engine_order(d, kind, "ls", "--quiet", "--filter",
+    Words images = {0};
+    Order order = engine_order(d, "image", "ls", "--quiet", "--filter",
                                str_printf(d->arena, "label=lockstep_app=%s", d->unit), NULL);
-    if (strcmp(kind, "container") == 0)
-        order_add(d->arena, &order, "--all", NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
     for (Str rest = answer.out; rest.n;) {
         size_t end = str_find(rest, '\n');
-        *vec_push(d->arena, ret) = str_dup(d->arena, str_trim(str_sub(rest, 0, end)));
+        *vec_push(d->arena, &images) = str_dup(d->arena, str_trim(str_sub(rest, 0, end)));
         rest = str_sub(rest, end + 1, rest.n);
     }
-    return true;
-}
-
-/* A migration whose deploy is gone is ended as one ends a migration: it rolls back, and this
- * deploy's goes on where it stopped. */
-static bool
-clear_up(Deploy *d, Error *err)
-{
-    Words containers = {0}, images = {0};
-    if (!list_labelled(d, "container", &containers, err) ||
-        !list_labelled(d, "image", &images, err))
-        return false;
-    return order_all(d, &containers, STOP_MS, err, "stop",
-                     str_printf(d->arena, "--time=%d", STOP_S)) &&
-           remove_ids(d, &containers, err) && order_all(d, &images, 0, err, "rmi", "--force");
+    return order_all(d, &images, 0, err, "rmi", "--force");
 }
 
 static bool
 look(Deploy *d, Error *err)
 {
     Compose *c = d->state;
-    if (!settle_unfinished(d, err) || !clear_up(d, err))
+    if (!settle_unfinished(d, err) || !engine_sweep(d, err) || !sweep_images(d, err))
         return false;
     for (size_t i = 0; i < c->services.n; i++) {
         ComposeService *s = &c->services.p[i];

@@ -11,6 +11,7 @@
 
 #include "core/env.h"
 #include "core/fs.h"
+#include "doc/doc.h"
 #include "proc/proc.h"
 #include "core/banned.h"
 
@@ -72,17 +73,8 @@ compose_override(Deploy *d, const char *image, bool labelled, char **ret_path, E
         json_object_set_new(services, s->name, one);
     }
     json_object_set(file, "services", services);
-    Str text = values_print(d->arena, file);
-    if (!d->orders.dry_run)
-        return fs_memory_file(d->arena, "override", text, ret_path, err);
-    /* A shell has no such files: one that can be made from what is printed. */
-    Order order = order_of(d->arena, "echo", NULL);
-    order_add(d->arena, &order, str_dup(d->arena, text), NULL);
-    *ret_path = str_dup(d->arena, STR("lockstep.override.json"));
-    d->orders.tell(d->orders.tell_ctx,
-                   str_of(str_printf(d->arena, STR_FMT " > %s",
-                                     STR_ARG(order_text(d->arena, &order)), *ret_path)));
-    return true;
+    return order_memory_file(&d->orders, "lockstep.override.json", values_print(d->arena, file),
+                             ret_path, err);
 }
 
 /* ---- which program, which files ---- */
@@ -172,89 +164,94 @@ guess_project(Deploy *d)
     return name.n ? name.p : "default";
 }
 
+/* ---- what they say ---- */
+
+static bool
+read_document(Deploy *d, Str text, const char *from, const DocNode **ret, Error *err)
+{
+    Docs documents = {0};
+    if (!doc_read_yaml(d->arena, text, &documents, err))
+        return error_at(err, from, err->line, err->column);
+    *ret = documents.n ? documents.p[0] : NULL;
+    return true;
+}
+
 static bool
 read_version(Deploy *d, Error *err)
 {
     Compose *c = d->state;
     Str text;
-    AUTO_JSON *file = NULL;
-    const char *path = c->files.p[0];
-    if (!fs_read(d->arena, path, FILE_CEILING, &text, err) ||
-        !values_read_yaml(text, path, &file, err))
+    const DocNode *file;
+    if (!fs_read(d->arena, c->files.p[0], FILE_CEILING, &text, err) ||
+        !read_document(d, text, c->files.p[0], &file, err))
         return false;
-    c->version = str_dup(d->arena, value_text(file, "version"));
+    c->version = str_dup(d->arena, doc_text_at(file, "version"));
     return true;
 }
 
-/* ---- what they say ---- */
-
 static bool
-is_true_port(const json_t *port)
+takes_port(const DocNode *port)
 {
-    Str text = {json_string_value(port), json_string_length(port)};
-    if (json_is_object(port)) {
-        Str published = value_text(port, "published");
+    Str text = doc_text(port);
+    if (doc_is(port, DOC_MAP)) {
+        Str published = doc_text_at(port, "published");
         return published.n && !str_eq(published, STR("0"));
     }
     /* `HOST:CONTAINER`; `ADDRESS::CONTAINER` leaves the port to the engine. */
     return str_find(text, ':') < text.n && str_find_str(text, STR("::")) == text.n;
 }
 
+/* Of a service, a network, a document: NULL where there is none. */
+static const DocNode *
+first_of(const DocNode *map, const char *key)
+{
+    const DocNode *node = doc_get(map, key);
+    return node ? node->first : NULL;
+}
+
 /* No second container of it can stand beside the first; or the file itself says so. */
 static bool
-stands_alone(const json_t *service)
+stands_alone(const DocNode *service)
 {
-    const json_t *one;
-    json_t *networks = value_at(service, "networks");
-    const char *name;
-    size_t i;
-    json_array_foreach(value_at(service, "ports"), i, one) if (is_true_port(one)) return true;
-    json_object_foreach(networks, name, one)
-    {
-        if (value_at(one, "ipv4_address") || value_at(one, "ipv6_address"))
+    for (const DocNode *port = first_of(service, "ports"); port; port = port->next)
+        if (takes_port(port))
             return true;
-    }
-    return value_at(service, "container_name") || value_at(service, "mac_address") ||
-           str_eq(value_text(service, "network_mode"), STR("host")) ||
-           str_eq(value_text(service, "deploy.update_config.order"), STR("stop-first"));
+    for (const DocNode *net = first_of(service, "networks"); net; net = net->next)
+        if (doc_get(net, "ipv4_address") || doc_get(net, "ipv6_address"))
+            return true;
+    return doc_get(service, "container_name") || doc_get(service, "mac_address") ||
+           str_eq(doc_text_at(service, "network_mode"), STR("host")) ||
+           str_eq(doc_text_at(service, "deploy.update_config.order"), STR("stop-first"));
 }
 
 static int64_t
-replicas_of(const json_t *service)
+replicas_of(const DocNode *service)
 {
     int64_t n = 0;
-    return str_to_i64(value_text(service, "deploy.replicas"), &n) ||
-                   str_to_i64(value_text(service, "scale"), &n)
+    return str_to_i64(doc_text_at(service, "deploy.replicas"), &n) ||
+                   str_to_i64(doc_text_at(service, "scale"), &n)
                ? n
                : 0;
 }
 
 static void
-add_service(Deploy *d, Str name, const json_t *service)
+add_service(Deploy *d, const DocNode *service)
 {
     Compose *c = d->state;
     *vec_push(d->arena, &c->services) =
-        (ComposeService){.name = str_dup(d->arena, name),
+        (ComposeService){.name = str_dup(d->arena, service->key),
                          .wanted = replicas_of(service),
                          .alone = stands_alone(service),
-                         .optional = json_array_size(value_at(service, "profiles")) > 0};
-}
-
-static const ComposeService *
-find_service(const Compose *c, Str name)
-{
-    for (size_t i = 0; i < c->services.n; i++)
-        if (str_eq(str_of(c->services.p[i].name), name))
-            return &c->services.p[i];
-    return NULL;
+                         .optional = first_of(service, "profiles") != NULL};
 }
 
 static void
 add_need(Deploy *d, Str service, Str condition)
 {
     Compose *c = d->state;
-    if (find_service(c, service))
-        return;
+    for (size_t i = 0; i < c->services.n; i++)
+        if (str_eq(str_of(c->services.p[i].name), service))
+            return;
     for (size_t i = 0; i < c->needs.n; i++)
         if (str_eq(str_of(c->needs.p[i].service), service))
             return;
@@ -264,63 +261,66 @@ add_need(Deploy *d, Str service, Str condition)
     };
 }
 
-/* `depends_on` as a list or with conditions. */
-static void
-add_needs(Deploy *d, const json_t *service)
-{
-    const json_t *depends = value_at(service, "depends_on"), *one;
-    const char *name;
-    size_t i;
-    json_array_foreach(depends, i, one)
-        add_need(d, (Str){json_string_value(one), json_string_length(one)}, STR_ABSENT);
-    json_object_foreach((json_t *)(uintptr_t)depends, name, one)
-        add_need(d, str_of(name), value_text(one, "condition"));
-    json_array_foreach(value_at(service, "links"), i, one)
-    {
-        Str link = {json_string_value(one), json_string_length(one)};
-        add_need(d, str_sub(link, 0, str_find(link, ':')), STR_ABSENT);
-    }
-}
-
 /* A service that another waits for the end of is a step of starting, such as a migration of its
  * own: nothing that serves. */
 static bool
-is_step(const json_t *services, const char *name)
+is_step(const DocNode *services, const DocNode *service)
 {
-    const char *other;
-    const json_t *one;
-    json_object_foreach((json_t *)(uintptr_t)services, other, one)
-    {
-        const json_t *on = json_object_get(value_at(one, "depends_on"), name);
-        if (str_eq(value_text(on, "condition"), STR("service_completed_successfully")))
-            return true;
+    for (const DocNode *other = services->first; other; other = other->next) {
+        const DocNode *on = doc_get(other, "depends_on");
+        for (on = on ? on->first : NULL; on; on = on->next)
+            if (str_eq(on->key, service->key) &&
+                str_eq(doc_text_at(on, "condition"), STR("service_completed_successfully")))
+                return true;
     }
     return false;
 }
 
 static bool
-choose_services(Deploy *d, const json_t *services, Error *err)
+no_service(Deploy *d, const DocNode *services, Error *err)
 {
-    const char *name, *app = d->options->app;
-    const json_t *one, *mine = json_object_get(services, app);
     VEC(const char *) names = {0};
-    json_object_foreach((json_t *)(uintptr_t)services, name, one) * vec_push(d->arena, &names) =
-        name;
+    for (const DocNode *one = services ? services->first : NULL; one; one = one->next)
+        *vec_push(d->arena, &names) = str_dup(d->arena, one->key);
     *vec_push(d->arena, &names) = NULL;
-    if (!mine) {
-        const char *near = str_nearest(str_of(app), names.p);
-        error_set(err, ERROR_USAGE, "the Compose file has no service '%s'", app);
-        return near ? error_hint(err, "Did you mean '%s'?", near)
-                    : error_hint(err, "`deploy: app:` is the name of a service.");
+    const char *near = str_nearest(str_of(d->options->app), names.p);
+    error_set(err, ERROR_USAGE, "the Compose file has no service '%s'", d->options->app);
+    return near ? error_hint(err, "Did you mean '%s'?", near)
+                : error_hint(err, "`deploy: app:` is the name of a service.");
+}
+
+/* `depends_on` as a list or with conditions; `links` of old. A step of the same image that a
+ * service waits for is what the deploy does itself. */
+static void
+add_needs(Deploy *d, const DocNode *services, const DocNode *service)
+{
+    Str image = doc_text_at(service, "image");
+    for (const DocNode *on = first_of(service, "depends_on"); on; on = on->next) {
+        char *name = str_dup(d->arena, on->key.n ? on->key : doc_text(on));
+        if (!image.n || !str_eq(doc_text(doc_get(doc_get(services, name), "image")), image))
+            add_need(d, str_of(name), doc_text_at(on, "condition"));
     }
-    Str image = value_text(mine, "image");
-    add_service(d, str_of(app), mine);
-    for (size_t i = 0; names.p[i]; i++) {
-        one = json_object_get(services, names.p[i]);
-        if (strcmp(names.p[i], app) != 0 && image.n && str_eq(value_text(one, "image"), image) &&
-            !is_step(services, names.p[i]))
-            add_service(d, str_of(names.p[i]), one);
-    }
+    for (const DocNode *link = first_of(service, "links"); link; link = link->next)
+        add_need(d, str_sub(doc_text(link), 0, str_find(doc_text(link), ':')), STR_ABSENT);
+}
+
+static bool
+choose_services(Deploy *d, const DocNode *services, Error *err)
+{
+    const DocNode *app = doc_get(services, d->options->app);
+    if (!app)
+        return no_service(d, services, err);
+    Str image = doc_text_at(app, "image");
+    VEC(const DocNode *) chosen = {0};
+    *vec_push(d->arena, &chosen) = app;
+    for (const DocNode *one = services->first; one; one = one->next)
+        if (one != app && image.n && str_eq(doc_text_at(one, "image"), image) &&
+            !is_step(services, one))
+            *vec_push(d->arena, &chosen) = one;
+    for (size_t i = 0; i < chosen.n; i++)
+        add_service(d, chosen.p[i]);
+    for (size_t i = 0; i < chosen.n; i++)
+        add_needs(d, services, chosen.p[i]);
     return true;
 }
 
@@ -329,7 +329,7 @@ compose_read(Deploy *d, Error *err)
 {
     Compose *c = d->state;
     Answer answer;
-    AUTO_JSON *config = NULL;
+    const DocNode *config;
     if (!find_files(d, err) || !find_program(d, err) || !read_version(d, err))
         return false;
     Order order = compose_order(d, NULL, "config", NULL);
@@ -340,16 +340,11 @@ compose_read(Deploy *d, Error *err)
             err->code = ERROR_USAGE;
         return error_wrap(err, "Compose does not take the file '%s'", c->files.p[0]);
     }
-    if (!values_read_yaml(answer.out, "docker compose config", &config, err))
+    if (!read_document(d, answer.out, "docker compose config", &config, err))
         return false;
-    const json_t *services = value_at(config, "services");
-    Str project = value_text(config, "name");
+    Str project = doc_text_at(config, "name");
     c->project = project.n ? str_dup(d->arena, project) : guess_project(d);
-    if (!choose_services(d, services, err))
-        return false;
-    for (size_t i = 0; i < c->services.n; i++)
-        add_needs(d, json_object_get(services, c->services.p[i].name));
-    return true;
+    return choose_services(d, doc_get(config, "services"), err);
 }
 
 /* ---- containers ---- */

@@ -14,10 +14,8 @@
 
 enum { ANSWER_MS = 5000 };
 
-/* Milliseconds since an RFC 3339 time of the engine, by this machine's clock; 0 where it is none.
- */
-static int64_t
-since_ms(Str started)
+int64_t
+verify_since_ms(Str started)
 {
     struct tm when = {0};
     const char *end = started.p ? strptime(started.p, "%Y-%m-%dT%H:%M:%S", &when) : NULL;
@@ -34,7 +32,7 @@ verify_state(const json_t *container)
         return SERVICE_BAD;
     if (health.n && !str_eq(health, STR("none")))
         return str_eq(health, STR("healthy")) ? SERVICE_GOOD : SERVICE_STARTING;
-    return since_ms(value_text(container, "State.StartedAt")) >= SERVICE_UPTIME_MS
+    return verify_since_ms(value_text(container, "State.StartedAt")) >= SERVICE_UPTIME_MS
                ? SERVICE_GOOD
                : SERVICE_STARTING;
 }
