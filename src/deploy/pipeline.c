@@ -18,7 +18,8 @@
 
 enum { BUILD_MS = 3600000, PUSH_MS = 1800000, LOOK_EVERY_MS = 1000 };
 
-static const Platform *const platforms[] = {&platform_docker, &platform_dokku};
+static const Platform *const platforms[] = {&platform_docker, &platform_compose, &platform_swarm,
+                                            &platform_dokku};
 
 const char *const *
 deploy_targets(void)
@@ -378,6 +379,7 @@ bool
 deploy_run(Arena *arena, Wait *wait, const DeployOptions *options, Error *err)
 {
     Deploy d = {.arena = arena,
+                .unit = options->app,
                 .options = options,
                 .id = run_new_id(arena),
                 .image = options->image,

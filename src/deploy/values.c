@@ -5,6 +5,8 @@
 
 #include "core/banned.h"
 
+enum { PRINT_CEILING = 16 << 20 };
+
 void
 values_cleanup(json_t **json)
 {
@@ -54,4 +56,19 @@ values_read(Str text, const char *who, json_t **ret, Error *err)
                          why.line, why.text);
     *ret = json;
     return true;
+}
+
+static int
+print_part(const char *text, size_t n, void *buf)
+{
+    strbuf_add(buf, (Str){text, n});
+    return 0;
+}
+
+Str
+values_print(Arena *arena, const json_t *json)
+{
+    StrBuf out = strbuf_new(arena, PRINT_CEILING);
+    (void)json_dump_callback(json, print_part, &out, JSON_COMPACT | JSON_SORT_KEYS);
+    return strbuf_str(&out);
 }
