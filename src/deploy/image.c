@@ -131,16 +131,16 @@ is_one_of(Str word, const char *const *list)
 }
 
 /* Code of others, caches: migrations are never looked for there. */
-static bool
-is_foreign(Str part)
+bool
+image_is_foreign(Str part)
 {
     static const char *const foreign[] = {"node_modules",  "venv",        "env", "vendor",
                                           "site-packages", "__pycache__", NULL};
     return part.n > 0 && (part.p[0] == '.' || is_one_of(part, foreign));
 }
 
-static bool
-is_system(Str part)
+bool
+image_is_system(Str part)
 {
     static const char *const system_dirs[] = {"bin",   "boot",  "dev",  "etc", "lib",
                                               "lib32", "lib64", "proc", "run", "sbin",
@@ -206,11 +206,11 @@ image_keeps(const Keeping *keeping, const Entry *entry)
     Str rest = path;
     if (workdir.n && str_starts(path, workdir))
         rest = without_root(str_sub(path, workdir.n, path.n));
-    else if (is_system(str_sub(path, 0, str_find(path, '/'))))
+    else if (image_is_system(str_sub(path, 0, str_find(path, '/'))))
         return false;
     while (rest.n > name.n) {
         size_t end = str_find(rest, '/');
-        if (is_foreign(str_sub(rest, 0, end)))
+        if (image_is_foreign(str_sub(rest, 0, end)))
             return false;
         rest = str_sub(rest, end + 1, rest.n);
     }
@@ -261,12 +261,18 @@ is_program(const ImageNode *node)
     return node && node->kind == ENTRY_FILE && node->executable;
 }
 
+Str
+image_search_path(const Image *image)
+{
+    const char *path = env_get(image->environ_, "PATH");
+    return str_of(path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
 /* As execvp would look for it in the image; a name with a slash is a path. */
 static char *
 find_program(Arena *arena, const Image *image, const char *name)
 {
-    const char *path = env_get(image->environ_, "PATH");
-    Str rest = str_of(path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    Str rest = image_search_path(image);
     if (strchr(name, '/'))
         return is_program(node_at(image, name)) ? str_dup(arena, str_of(name)) : NULL;
     while (rest.n) {

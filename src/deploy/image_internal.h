@@ -23,6 +23,12 @@ void image_json_words(Arena *arena, const json_t *list, Words *ret);
 /* The object that the engine calls Config, an archive config. */
 void image_take_config(Arena *arena, json_t *config, Image *image);
 
+/* Names of directories: other people's code and what programs keep for themselves; the system's own
+ * at the top. No migrations are looked for in either. */
+bool image_is_foreign(Str name);
+bool image_is_system(Str name);
+Str image_search_path(const Image *image); /* its PATH */
+
 /* Which texts are kept, and how much they come to. */
 typedef struct Keeping {
     const Image *image; /* its configuration is known by then */

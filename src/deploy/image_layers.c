@@ -36,7 +36,7 @@ typedef struct Layer {
 typedef struct Saved {
     Arena *arena;
     const char *name;
-    ReadLimits limits;
+    ReadLimits around, limits; /* of the file, of the layers in it */
     Image *image;
     Keeping keeping;
     VEC(Member) members;
@@ -139,13 +139,22 @@ keep_json(Saved *s, Tar *tar, const Entry *e, Member *member, Error *err)
     return true;
 }
 
+/* The file from its start. */
+static bool
+open_file(Saved *s, Bytes file, Tar **ret, Error *err)
+{
+    s->around.bytes = 0;
+    s->around.entries = 0;
+    return bytes_rewind(&file, err) && tar_open(s->arena, s->name, file, &s->around, ret, err);
+}
+
 static bool
 read_lists(Saved *s, Bytes file, Error *err)
 {
     AUTO_TAR *tar = NULL;
     bool there;
     Entry e;
-    if (!tar_open(s->arena, s->name, file, &s->limits, &tar, err))
+    if (!open_file(s, file, &tar, err))
         return false;
     for (;;) {
         if (!tar_next(tar, &there, &e, err))
@@ -423,7 +432,7 @@ read_layers(Saved *s, Bytes file, Error *err)
     AUTO_TAR *tar = NULL;
     bool there;
     Entry e;
-    if (!tar_open(s->arena, s->name, file, &s->limits, &tar, err))
+    if (!open_file(s, file, &tar, err))
         return false;
     for (;;) {
         if (!tar_next(tar, &there, &e, err))
@@ -469,10 +478,9 @@ put_layer(const Saved *s, const Layer *layer, Error *err)
 }
 
 static bool
-read_file(Saved *s, Bytes *file, Error *err)
+read_file(Saved *s, Bytes file, Error *err)
 {
-    if (!read_lists(s, *file, err) || !take_lists(s, err) || !bytes_rewind(file, err) ||
-        !read_layers(s, *file, err))
+    if (!read_lists(s, file, err) || !take_lists(s, err) || !read_layers(s, file, err))
         return false;
     for (size_t i = 0; i < s->layers.n; i++)
         if (!put_layer(s, &s->layers.p[i], err))
@@ -486,13 +494,14 @@ image_from_archive(Arena *arena, const ImageOptions *options, Image *ret, Error 
     int64_t timeout = options->timeout_ms ? options->timeout_ms : IMAGE_TIMEOUT_MS;
     Saved s = {.arena = arena,
                .name = options->name,
-               .limits = {.wait = options->wait, .deadline_ms = clock_ms() + timeout},
+               .around = {.wait = options->wait, .deadline_ms = clock_ms() + timeout},
                .image = ret,
                .keeping = {.image = ret}};
     Bytes file = {0};
+    s.limits = s.around;
     if (!bytes_of_file(arena, options->name, &file, err))
         return false;
-    bool ok = read_file(&s, &file, err);
+    bool ok = read_file(&s, file, err);
     bytes_close_file(&file);
     return ok;
 }

@@ -441,6 +441,9 @@ def test_no_room_for_the_look(look, lockstep):
     data = saved([tar(*app({"manage.py": ""}))], {"WorkingDir": "/app"})
     result = look(data, env={"TMPDIR": str(lockstep.home / "none")}, expect=1)
     assert "cannot use" in result.err and result.out == ""
+    mount = 'mount -t tmpfs -o noexec t "$TMPDIR" && exec "$0" "$@"'
+    result = look(data, prefix=["unshare", "--mount", "sh", "-c", mount], expect=1)
+    assert "is mounted noexec\n" in result.err and "TMPDIR" in result.err and result.out == ""
 
 
 def test_old_engines_link_layers(look):
