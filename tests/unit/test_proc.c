@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Children and their families, signals through the descriptor, becoming a program. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -647,6 +649,66 @@ test_which(void **state)
     rmdir(folder);
 }
 
+/* Connected to `port` of the loopback; its own port in *ret_local. */
+static int
+connect_to(int port, unsigned *ret_local)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        abort();
+    *ret_local = ntohs(address.sin_port);
+    return fd;
+}
+
+/* Whose connections are whose: of this process, of a grandchild; a listener has none. */
+static void
+test_ports(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), told[2];
+    unsigned ours, theirs;
+    ProcPorts ports;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    int port = ntohs(address.sin_port);
+    proc_ports(arena, port, &ports);
+    assert_true(str_eq(ports.own, STR("")) && str_eq(ports.family, STR("")));
+
+    int fd = connect_to(port, &ours);
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(fd);
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            connect_to(port, &theirs);
+            if (write(told[1], &theirs, sizeof theirs) != sizeof theirs)
+                _exit(1);
+            pause();
+        }
+        waitpid(grandchild, NULL, 0);
+        _exit(0);
+    }
+    assert_int_equal(read(told[0], &theirs, sizeof theirs), sizeof theirs);
+    proc_ports(arena, port, &ports);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_string_equal(str_dup(arena, ports.own), str_printf(arena, "%u", ours));
+    assert_string_equal(str_dup(arena, ports.family), str_printf(arena, "%u", theirs));
+    int all[] = {fd, listener, told[0], told[1]};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        close(all[i]);
+}
+
 static void
 note_start(void)
 {
@@ -694,6 +756,7 @@ main(void)
         TEST(test_exec),
         TEST(test_exec_fails),
         TEST(test_which),
+        TEST(test_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
