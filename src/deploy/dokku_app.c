@@ -12,7 +12,8 @@
 #include "core/secret.h"
 #include "core/banned.h"
 
-enum { NO_SUCH_APP = 20, LOCK_EVERY_MS = 2000, NUMBER_DIGITS = 5 };
+enum { NO_SUCH_APP = 20, LOCK_EVERY_MS = 2000 };
+enum { SECRET_VALUE = 6 }; /* shorter ones (a port, `true`) would be masked in every line */
 
 Order
 dokku_order(const Deploy *d, const char *word, ...)
@@ -217,16 +218,12 @@ dokku_serving(Deploy *d, Serving *ret, Error *err)
 
 /* ---- what a container of ours needs ---- */
 
-/* The log has to stay readable: what is no secret by its look, and is in every line. */
+/* The log has to stay readable: what is no secret, and stands in every line. */
 static bool
 is_secret(const Deploy *d, const char *name, Str value)
 {
-    bool yes;
-    int64_t number;
-    return strncmp(name, "DOKKU_", 6) != 0 && strcmp(name, "NO_VHOST") != 0 &&
-           strcmp(name, "GIT_REV") != 0 && !str_to_bool(value, &yes) &&
-           !(value.n <= NUMBER_DIGITS && str_to_i64(value, &number)) &&
-           !str_eq(value, str_of(d->options->app));
+    return value.n >= SECRET_VALUE && strncmp(name, "DOKKU_", 6) != 0 &&
+           strcmp(name, "GIT_REV") != 0 && !str_eq(value, str_of(d->options->app));
 }
 
 /* `--merged`: what is set for all apps, too. JSON, because each other format changes values. */

@@ -121,8 +121,10 @@ failed(const Listener *l, const Answer *answer, DokkuEnd end, Error *err)
     } else {
         error_set(err, ERROR_FAILED, "Dokku did not deploy it (status %d)", answer->status);
     }
-    if (tail.n > TAIL)
+    if (tail.n > TAIL) {
         tail = str_sub(tail, tail.n - TAIL, tail.n);
+        tail = str_sub(tail, str_find(tail, '\n') + 1, tail.n);
+    }
     if (end != DOKKU_TASK_FAILED && tail.n)
         error_detail(err, STR_FMT, STR_ARG(tail));
     return end;
