@@ -18,7 +18,7 @@
 
 enum { BUILD_MS = 3600000, PUSH_MS = 1800000, LOOK_EVERY_MS = 1000 };
 
-static const Platform *const platforms[] = {&platform_docker};
+static const Platform *const platforms[] = {&platform_docker, &platform_kubernetes};
 
 const char *const *
 deploy_targets(void)

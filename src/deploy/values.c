@@ -55,3 +55,12 @@ values_read(Str text, const char *who, json_t **ret, Error *err)
     *ret = json;
     return true;
 }
+
+Str
+values_write(Arena *arena, const json_t *json)
+{
+    enum { FLAGS = JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY };
+    size_t n = json_dumpb(json, NULL, 0, FLAGS);
+    char *text = arena_alloc(arena, n + 1);
+    return (Str){text, json_dumpb(json, text, n, FLAGS)};
+}
