@@ -44,40 +44,65 @@ digest_pin(Arena *arena, const char *image, Str digest)
                       STR_ARG(digest));
 }
 
-bool
-digest_look_here(Deploy *d, Error *err)
+/* An engine of here has it: then it is known whether it can migrate before anything is begun. */
+static bool
+look_inside(Deploy *d, Error *err)
 {
-    d->lockstep = "lockstep";
-    if (digest_is_in(d->image) ||
-        (!d->orders.dry_run && !proc_which(d->arena, "docker", d->options->environ_)))
-        return true;
-    Answer answer;
-    Order order = engine_order_here(d, "image", "inspect", d->options->image, NULL);
-    order.may_fail = true;
-    order.pretend = "[{}]";
-    if (!order_run(&d->orders, &order, &answer, err)) {
-        if (err->code == ERROR_SIGNALLED)
-            return false;
-        error_clear(err);
+    ImageMigrations found;
+    ImageOptions options = {
+        .wait = d->orders.wait, .environ_ = d->orders.environ_, .name = d->options->image};
+    ImageLook look = {.environ_ = d->options->environ_};
+    if (!image_read(d->arena, &options, &d->inside, err))
+        return false;
+    if (d->inside.lockstep) {
+        d->lockstep = d->inside.lockstep;
         return true;
     }
-    /* No engine there, or it has not this image: the registry has it. */
-    AUTO_JSON *list = NULL;
-    if (answer.status != 0 || !values_read(answer.out, "docker", &list, err)) {
-        error_clear(err);
+    if (!image_look(d->arena, &d->inside, &look, &found, err))
+        return false;
+    d->migrates = found.found;
+    d->migrates_not = "the image holds no migrations";
+    if (!found.found)
         return true;
-    }
+    error_set(err, ERROR_USAGE, "the image '%s' holds no lockstep", d->options->image);
+    return error_hint(err, "Put it in: `lockstep init docker` shows the lines.");
+}
+
+static void
+pin(Deploy *d, const json_t *image)
+{
     size_t i;
-    const json_t *one, *digests = value_at(json_array_get(list, 0), "RepoDigests");
+    const json_t *one;
     Str asked = digest_repository(str_of(d->options->image));
-    json_array_foreach(digests, i, one)
+    json_array_foreach(value_at(image, "RepoDigests"), i, one)
     {
         Str known = str_of(json_string_value(one));
         if (known.n && str_eq(digest_repository(known), asked)) {
             d->image = digest_pin(d->arena, d->options->image,
                                   str_sub(known, str_find(known, '@') + 1, known.n));
-            break;
+            return;
         }
     }
-    return true;
+}
+
+bool
+digest_look_here(Deploy *d, Error *err)
+{
+    Answer answer;
+    d->lockstep = "lockstep";
+    if (!d->orders.dry_run && !proc_which(d->arena, "docker", d->options->environ_))
+        return true;
+    Order order = engine_order_here(d, "image", "inspect", d->options->image, NULL);
+    order.may_fail = true;
+    if (!order_run(&d->orders, &order, &answer, err))
+        return err->code != ERROR_SIGNALLED && (error_clear(err), true);
+    /* No engine there, or it has not this image: the registry has it. */
+    AUTO_JSON *list = NULL;
+    if (answer.status != 0 || !answer.out.n || !values_read(answer.out, "docker", &list, err)) {
+        error_clear(err);
+        return true;
+    }
+    if (!digest_is_in(d->image))
+        pin(d, json_array_get(list, 0));
+    return look_inside(d, err);
 }

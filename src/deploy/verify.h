@@ -22,3 +22,5 @@ ServiceState verify_state(const json_t *container);
 bool verify_container(Deploy *d, const char *name, Error *err) MUST_CHECK;
 /* `deploy: health:` is a URL: asked from here until it answers 200 to 399; else true at once. */
 bool verify_url(Deploy *d, Error *err) MUST_CHECK;
+/* The same, of a URL that the platform knows. */
+bool verify_answers(Deploy *d, const char *url, Error *err) MUST_CHECK;

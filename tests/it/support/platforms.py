@@ -15,8 +15,10 @@ from .binary import ROOT, SYSTEM_PATH
 STANDINS = ROOT / "tests/standins"
 sys.path.insert(0, str(STANDINS))
 # pylint: disable=wrong-import-position,import-error
+import cloud_run
 import cluster
 import kube_objects
+import run_objects
 
 
 class Platform:
@@ -192,3 +194,109 @@ class Cluster(Platform):
             for one in self.get(kind)
         ]
         return running + things + ([self.mark()] if self.mark() else [])
+
+
+class CloudRun(Platform):
+    target, variable = "cloud-run", "CLOUDSDK_CONFIG"
+
+    def __init__(self, folder, lockstep):
+        super().__init__(folder, lockstep)
+        self.project = run_objects.Project(self.state)
+        self.executions = cloud_run.Executions(self.state, self.images, self.path)
+        self.changed()
+
+    def close(self):
+        self.executions.close()
+
+    def changed(self):
+        (self.state / "images.json").write_text(json.dumps(self.images))
+
+    def serve(self, image, traffic=None, url="http://127.0.0.1:9/TAG", **container):
+        """The service, with one revision of this image, as a first `gcloud run deploy` made it."""
+        body = {
+            "apiVersion": "serving.knative.dev/v1",
+            "kind": "Service",
+            "metadata": {"name": self.app, "generation": 1},
+            "spec": {
+                "template": {
+                    "metadata": {
+                        "annotations": {
+                            "run.googleapis.com/cloudsql-instances": "test:europe-west1:main",
+                            "run.googleapis.com/vpc-access-connector": "inner",
+                            "autoscaling.knative.dev/maxScale": "10",
+                        }
+                    },
+                    "spec": {
+                        "serviceAccountName": "web@test.iam",
+                        "containerConcurrency": 80,
+                        "timeoutSeconds": 300,
+                        "containers": [
+                            {
+                                "image": image,
+                                "ports": [{"containerPort": 8080}],
+                                "env": [
+                                    {
+                                        "name": "DATABASE_URL",
+                                        "valueFrom": {
+                                            "secretKeyRef": {"name": "url", "key": "latest"}
+                                        },
+                                    },
+                                    {"name": "MODE", "value": "live"},
+                                ],
+                                "resources": {"limits": {"cpu": "500m", "memory": "256Mi"}},
+                                "startupProbe": {"tcpSocket": {"port": 8080}},
+                            }
+                            | container
+                        ],
+                    },
+                },
+                "traffic": traffic or [{"latestRevision": True, "percent": 100}],
+            },
+            "status": {"url": "https://web-x.a.run.app"},
+            "tag_url": url,
+        }
+        with self.project.open() as state:
+            state["secrets"] = {"url": self.url}
+            self.project.part(state, "services")[self.app] = body
+            revision = self.project.add_revision(state, body)
+            state["revisions"][revision]["status"]["conditions"] = [
+                {"type": "Ready", "status": "True"}
+            ]
+            body["status"]["latestReadyRevisionName"] = revision
+            self.project.route(body)
+        return revision
+
+    def set(self, **what):
+        """lost: the next execution's end is; log_delay: seconds until an entry can be read."""
+        with self.project.open() as state:
+            state.update(what)
+
+    def part(self, name):
+        with self.project.open() as state:
+            return state.get(name, {})
+
+    def traffic(self):
+        """{revision: percent} of what has any."""
+        entries = self.part("services")[self.app]["status"]["traffic"]
+        return {one["revisionName"]: one["percent"] for one in entries if one.get("percent")}
+
+    def serves(self):
+        """Images that have traffic."""
+        revisions = self.part("revisions")
+        return [revisions[name]["spec"]["containers"][0]["image"] for name in self.traffic()]
+
+    def left(self):
+        """Locks, tags, executions that run."""
+        tags = [
+            one["tag"]
+            for one in self.part("services").get(self.app, {}).get("status", {}).get("traffic", [])
+            if "tag" in one
+        ]
+        running = [
+            name
+            for name, one in self.part("executions").items()
+            if "completionTime" not in one["status"]
+        ]
+        return (
+            tags + running + [name for name in self.part("jobs") if name != f"{self.app}-migrate"]
+        )
