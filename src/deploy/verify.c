@@ -185,12 +185,18 @@ verify_alone(Deploy *d, const char *name, Error *err)
 static bool
 url_answers(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
 {
-    (void)ctx;
+    const char *url = ctx;
     if (!d->orders.dry_run)
-        return ask_url(d, d->options->health, ret_ready, ret_why, err);
-    d->orders.tell(d->orders.tell_ctx,
-                   str_of(str_printf(d->arena, "lockstep wait --for %s", d->options->health)));
+        return ask_url(d, url, ret_ready, ret_why, err);
+    d->orders.tell(d->orders.tell_ctx, str_of(str_printf(d->arena, "lockstep wait --for %s", url)));
     return true;
+}
+
+bool
+verify_answers(Deploy *d, const char *url, Error *err)
+{
+    return deploy_until(d, url_answers, str_dup(d->arena, str_of(url)), d->options->verify_ms,
+                        "the new release does not answer", err);
 }
 
 bool
@@ -198,6 +204,5 @@ verify_url(Deploy *d, Error *err)
 {
     if (!d->options->health || !http_is_url(d->options->health))
         return true;
-    return deploy_until(d, url_answers, NULL, d->options->verify_ms,
-                        "the new release does not answer", err);
+    return verify_answers(d, d->options->health, err);
 }

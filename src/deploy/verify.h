@@ -27,3 +27,5 @@ bool verify_container(Deploy *d, const char *name, Error *err) MUST_CHECK;
 bool verify_alone(Deploy *d, const char *name, Error *err) MUST_CHECK;
 /* `deploy: health:` is a URL: asked from here until it answers 200 to 399; else true at once. */
 bool verify_url(Deploy *d, Error *err) MUST_CHECK;
+/* The same, of a URL that the platform knows. */
+bool verify_answers(Deploy *d, const char *url, Error *err) MUST_CHECK;

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One deploy of an app at a time: a ConfigMap, because its name is taken by one only. */
+
+#include "deploy/kubernetes.h"
+
+#include "core/banned.h"
+
+typedef struct Seen {
+    char *name;
+    char *version; /* resourceVersion of the lock that was there */
+} Seen;
+
+static json_t *
+lock_object(const Deploy *d, const Seen *seen)
+{
+    Holder here = holder_here(d);
+    json_t *object = json_pack("{s:s, s:s, s:{s:s, s:o}, s:{s:s, s:s, s:s, s:s}}", "apiVersion",
+                               "v1", "kind", "ConfigMap", "metadata", "name", seen->name, "labels",
+                               kube_labels(d), "data", "deploy", here.id, "host", here.host, "pid",
+                               str_printf(d->arena, "%lld", (long long)here.pid), "until",
+                               str_printf(d->arena, "%lld", (long long)here.until));
+    if (seen->version)
+        json_object_set_new(json_object_get(object, "metadata"), "resourceVersion",
+                            json_string(seen->version));
+    return object;
+}
+
+/* False with err: neither made nor there already. */
+static bool
+give(Deploy *d, const char *verb, const Seen *seen, bool *ret_taken, Error *err)
+{
+    Answer answer;
+    AUTO_JSON *object = lock_object(d, seen);
+    Order order = kube_order(d, verb, "--filename", "-", NULL);
+    order.input = values_write(d->arena, object);
+    order.may_fail = true;
+    if (!kube_run(d, &order, &answer, err))
+        return false;
+    *ret_taken = answer.status == 0;
+    static const char *const others[] = {"(AlreadyExists)", "(Conflict)", "(NotFound)"};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (answer.status == 0 || str_find_str(answer.said, str_of(others[i])) < answer.said.n)
+            return true;
+    return patient_failed(&kube_patience, &order, &answer, err);
+}
+
+static bool
+take(Deploy *d, void *ctx, bool *ret_taken, Holder *ret_other, Error *err)
+{
+    Seen *seen = ctx;
+    AUTO_JSON *object = NULL;
+    Answer answer;
+    seen->version = NULL;
+    if (!give(d, "create", seen, ret_taken, err))
+        return false;
+    if (*ret_taken)
+        return true;
+    Order order = kube_order(d, "get", "configmap", seen->name, "--ignore-not-found", "--output",
+                             "json", NULL);
+    if (!kube_run(d, &order, &answer, err))
+        return false;
+    if (!answer.out.n) /* given back meanwhile */
+        return true;
+    if (!values_read(answer.out, "kubectl", &object, err))
+        return false;
+    const json_t *data = value_at(object, "data");
+    seen->version = str_dup(d->arena, value_text(object, "metadata.resourceVersion"));
+    *ret_other = (Holder){.id = str_dup(d->arena, value_text(data, "deploy")),
+                          .host = str_dup(d->arena, value_text(data, "host"))};
+    if (!str_to_i64(value_text(data, "pid"), &ret_other->pid) ||
+        !str_to_i64(value_text(data, "until"), &ret_other->until))
+        *ret_other = (Holder){.id = "?", .until = 0};
+    return true;
+}
+
+/* The server refuses when the lock is no longer the one that was seen. */
+static bool
+take_over(Deploy *d, void *ctx, bool *ret_taken, Error *err)
+{
+    return give(d, "replace", ctx, ret_taken, err);
+}
+
+bool
+kube_lock(Deploy *d, Error *err)
+{
+    Seen seen = {.name = str_printf(d->arena, "lockstep-deploy-%s", d->options->app)};
+    HolderLock lock = {
+        .take = take,
+        .take_over = take_over,
+        .ctx = &seen,
+        .hint = str_printf(d->arena, "If it is not: `kubectl delete configmap %s`.", seen.name)};
+    return holder_lock(d, &lock, err);
+}
+
+/* Ours alone: another deploy may have taken over. */
+void
+kube_unlock(Deploy *d)
+{
+    Order order = kube_order(d, "delete", "configmap", "--selector",
+                             str_printf(d->arena, "lockstep/deploy=%s", holder_here(d).id), NULL);
+    patient_try(d, &order);
+}
