@@ -110,7 +110,7 @@ def test_unhealthy_release_is_put_back(each):
     before = running(each, DEPENDS).of()
     result = each.deploy(each.image("2", TWO, SICK), *HEALTH, "--verify", "3s", expect=7)
     assert set(each.of()) == set(before) and each.serve() == ["version 1"]
-    assert "the schema is at 002 (1 applied by this deploy)" in result.err
+    assert "the schema is at 002 (2 applied by this deploy)" in result.err
     assert "Put back: 'web' serves web:1" in result.err and each.only_services()
 
 
