@@ -395,7 +395,8 @@ kube_settle_jobs(Deploy *d, Error *err)
             json_object_get(value_at(job, "metadata.annotations"), "lockstep/image")));
         if (has_ended(job))
             continue;
-        if (!k->adopted && str_eq(image, str_of(d->image)) &&
+        /* A tag may have moved since: then it migrates something else. */
+        if (!k->adopted && digest_is_in(d->image) && str_eq(image, str_of(d->image)) &&
             str_eq(value_text(job, "metadata.labels.lockstep"), STR("migrate"))) {
             k->adopted = str_dup(d->arena, name);
             log_info("deploy.left",

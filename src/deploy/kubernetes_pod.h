@@ -18,4 +18,4 @@ json_t *kube_pod_job(const Deploy *d,
 /* Of a list of Jobs and pods: the pod made last, and the Job; NULL = none. Borrowed. */
 const json_t *kube_pod_newest(const json_t *list, const json_t **ret_job);
 /* Its container's status; NULL = there is none yet. */
-const json_t *kube_pod_container(const json_t *pod, const char *container);
+const json_t *kube_pod_container(const json_t *pod, const char *name);

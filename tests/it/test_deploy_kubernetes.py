@@ -417,7 +417,7 @@ def test_locked(running):
 
 def test_killed_while_it_migrates(running):
     """The next deploy of that image goes on with the job; one of another image ends it."""
-    two = running.image("2", SLOW)
+    two = running.exact(running.image("2", SLOW))
     started = running.start(two)
     net.until(lambda: is_migrating(running), what="the migration")
     started.signal(signal.SIGKILL)
@@ -425,7 +425,7 @@ def test_killed_while_it_migrates(running):
     result = running.deploy(two)
     assert "taking over from a deploy that did not end" in result.err
     assert "going on with the migration of a deploy that did not end" in result.err
-    assert running.serves() == running.exact(two) and running.versions() == ["001", "002"]
+    assert running.serves() == two and running.versions() == ["001", "002"]
     assert running.left() == [] and len(running.get("Job")) == 1
 
 
@@ -449,7 +449,7 @@ def test_killed_while_it_rolls_out(running, again):
     started.signal(signal.SIGKILL)
     started.finish(expect=128 + signal.SIGKILL)
     assert running.mark()
-    image = running.image(again, TWO, ready=False)
+    image = running.exact(running.image(again, TWO, ready=False))
     running.forget_calls()
     started = running.start(image)
     # Undone: waits for what served; gone on with: for the new release.
@@ -457,7 +457,7 @@ def test_killed_while_it_rolls_out(running, again):
     running.image(again, TWO)
     result = started.finish()
     said = "going on with deploy" if again == "2" else "'web' goes back to"
-    assert said in result.err and running.serves() == running.exact(image), result
+    assert said in result.err and running.serves() == image, result
     assert running.left() == [] and result.applied() == 0
 
 
