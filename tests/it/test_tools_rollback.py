@@ -20,16 +20,7 @@ class Undo:
     chosen: bool = True
 
 
-ALEMBIC = """from alembic import op
-revision = "a{n}"
-down_revision = "a{m}"
-branch_labels = None
-depends_on = None
-def upgrade():
-    op.execute("CREATE TABLE t{n} (id integer)")
-def downgrade():
-    op.execute("DROP TABLE t{n}")
-"""
+ALEMBIC = tools.alembic_revision("a{n}", "a{m}", "t{n}")
 ASYNC = """exports.up = async ({arg}) => {{{{ await {call}('CREATE TABLE t{{n}} (id integer)'); }}}};
 exports.down = async ({arg}) => {{{{ await {call}('DROP TABLE t{{n}}'); }}}};
 """
