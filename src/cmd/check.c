@@ -237,6 +237,18 @@ look_at_image(Check *c)
     }
 }
 
+/* On the command line alone: an image that lockstep.yaml deploys may not be built yet. */
+static void
+look_into_image(Check *c)
+{
+    Error why = ERROR_INIT;
+    const SettingValue *image = &c->cli->settings.values[SET_IMAGE];
+    Words dirs = c->dirs;
+    *vec_push(c->cli->arena, &dirs) = NULL;
+    if (image->from == FROM_FLAG && !check_image(c->cli, image->text, dirs.p, c->findings, &why))
+        add_error(c, "not-in-image", &why);
+}
+
 /* ---- the framework's own check ---- */
 
 typedef struct Said {
@@ -369,6 +381,7 @@ check_all(Cli *cli, bool preflight, Findings *ret, Error *err)
     find_dirs(c);
     look_at_commits(c);
     look_at_image(c);
+    look_into_image(c);
     look_at_database(c);
     return look_at_framework(c, err);
 }

@@ -41,14 +41,6 @@ static const CommandOption json_only[] = {
     OPTIONS_END,
 };
 
-static const CommandOption detect_options[] = {
-    {"image", "REF|FILE",
-     "look into a container image instead: one that the engine has, or a file that `docker save` "
-     "wrote; nothing of it is run"},
-    OPTION_JSON,
-    OPTIONS_END,
-};
-
 static const CommandOption status_options[] = {
     {"check", NULL,
      "let the exit status tell: 0 up to date, 3 something is pending, 6 an applied "
@@ -225,10 +217,13 @@ const Command commands[] = {
         .group = "Look",
         .args = "[OPTIONS]",
         .summary = "Which migrations and which database were found, and why.",
-        .details = "Connects to no database and shows no secret.",
+        .details =
+            "Connects to no database and shows no secret. With `--image REF` or `--image FILE` "
+            "it looks into a container image instead: one that the engine has, or a file "
+            "that `docker save` wrote. Nothing of it is run.",
         .examples = "lockstep detect\n"
                     "lockstep detect --image registry.example/app:7 --json",
-        .options = detect_options,
+        .options = json_only,
         .settings = "database,migrations",
         .looks = true,
         .run = cmd_detect,
@@ -273,7 +268,9 @@ const Command commands[] = {
         .args = "[--steps N | --to VERSION]",
         .summary = "Undo migrations, newest first (one, unless told otherwise).",
         .details = "Runs the down part of each migration. Nothing is undone when one of them has "
-                   "none.",
+                   "none. Other tools roll back by their own commands, step by step where they "
+                   "know no versions; for Django a version is of one app, blog.0002_posts or "
+                   "blog.zero. docs/tools.md says which can.",
         .examples = "lockstep rollback\n"
                     "lockstep rollback --steps 3\n"
                     "lockstep rollback --to 20240101000000",

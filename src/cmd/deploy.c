@@ -108,9 +108,15 @@ cmd_deploy(Cli *cli, Error *err)
     fill_options(cli, &options);
     options.tell = on_command;
     options.tell_ctx = &printed;
-    if (!cli_open_signals(cli, err))
+    RunOptions none = {0};
+    Background *background;
+    if (!cli_open_signals(cli, err) || !background_start(cli, &none, false, &background, err))
         return error_exit_status(err);
-    if (!deploy_run(cli->arena, &cli->wait, &options, err))
-        return error_exit_status(err);
-    return output_write(strbuf_str(&printed.out), err) ? 0 : 1;
+    bool done = deploy_run(cli->arena, &cli->wait, &options, err);
+    if (!done) {
+        log_failure(LOG_ERROR, "deploy.failed", "Deploy failed", NULL, err); /* receivers listen */
+        cli->failure_told = true;
+    }
+    background_stop(background);
+    return done && output_write(strbuf_str(&printed.out), err) ? 0 : error_exit_status(err);
 }

@@ -123,9 +123,10 @@ int
 cmd_detect(Cli *cli, Error *err)
 {
     Detected d;
-    const char *image = cli_option(cli, "image");
-    if (image)
-        return cmd_detect_image(cli, image, err);
+    const SettingValue *image = &cli->settings.values[SET_IMAGE];
+    /* Asked for here: what `deploy` is told elsewhere does not count. */
+    if (image->from == FROM_FLAG)
+        return cmd_detect_image(cli, setting_text(&cli->settings, SET_IMAGE), err);
     if (!detect(cli, &d, err))
         return error_exit_status(err);
     if (cli_option(cli, "json"))

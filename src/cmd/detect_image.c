@@ -17,7 +17,7 @@ text_or_null(Arena *arena, const char *text)
 }
 
 static json_t *
-json_words(Arena *arena, const ImageWords *words)
+json_words(Arena *arena, const Words *words)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < words->n; i++)
@@ -38,7 +38,7 @@ json_labels(Arena *arena, const Image *image)
 static json_t *
 json_image(Arena *arena, const Image *image)
 {
-    ImageWords files = image_known_files(arena, image);
+    Words files = image_known_files(arena, image);
     json_t *o = json_object();
     json_object_set_new(o, "name", text_or_null(arena, image->name));
     json_object_set_new(o, "source", json_string(image->archive ? "archive" : "engine"));
@@ -74,28 +74,40 @@ json_found(Arena *arena, const Image *image, const ImageMigrations *m)
     return o;
 }
 
+/* What an image says of itself must not draw on the terminal. */
 static void
-add_words(StrBuf *out, const char *title, const ImageWords *words, const char *between)
+add_plain(StrBuf *out, const char *text)
+{
+    for (; *text; text++)
+        strbuf_addc(out, (unsigned char)*text < ' ' || *text == 0x7F ? '?' : *text);
+}
+
+static void
+add_words(StrBuf *out, const char *title, const Words *words, const char *between)
 {
     if (!words->n)
         return;
     strbuf_printf(out, "%-12s", title);
-    for (size_t i = 0; i < words->n; i++)
-        strbuf_printf(out, "%s%s", i ? between : "", words->p[i]);
+    for (size_t i = 0; i < words->n; i++) {
+        strbuf_puts(out, i ? between : "");
+        add_plain(out, words->p[i]);
+    }
     strbuf_addc(out, '\n');
 }
 
 static void
 add_text(StrBuf *out, const char *title, const char *text, const char *otherwise)
 {
-    strbuf_printf(out, "%-12s%s\n", title, text ? text : otherwise);
+    strbuf_printf(out, "%-12s", title);
+    add_plain(out, text ? text : otherwise);
+    strbuf_addc(out, '\n');
 }
 
 static void
 print_found(Arena *arena, const Image *image, const ImageMigrations *m, StrBuf *out)
 {
-    ImageWords files = image_known_files(arena, image);
-    ImageWords labels = {0};
+    Words files = image_known_files(arena, image);
+    Words labels = {0};
     for (size_t i = 0; i < image->labels.n; i++)
         *vec_push(arena, &labels) =
             str_printf(arena, "%s=%s", image->labels.p[i].name, image->labels.p[i].value);

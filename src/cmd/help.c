@@ -28,7 +28,8 @@ const char help_strength[] =
 const FilePart file_parts[] = {
     {"expect", "engine, version",
      "what the server must be; another one is refused before anything is applied"},
-    {"deploy", "target, app, image, build, health ...", "what `lockstep deploy` is about"},
+    {"deploy", "target, app, image, build, health, engine, version ...",
+     "what `lockstep deploy` is about; engine and version are those of `expect`"},
     {"environments", "by name, the same keys again",
      "keys that are stronger than those outside, in the part that --environment names"},
     {0},

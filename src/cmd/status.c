@@ -187,23 +187,41 @@ print_troubles(const Look *look, StrBuf *out)
 {
     const ToolState *tool = &look->survey->tool;
     for (size_t i = 0; i < tool->troubles.n; i++)
-        strbuf_printf(out, "\n%s\n%s\n", tool->troubles.p[i].what, tool->troubles.p[i].repair);
+        strbuf_printf(out, "\n%s\n%s\n", tool->troubles.p[i].what,
+                      trouble_hint(out->arena, &tool->troubles.p[i]));
+}
+
+/* Only what lockstep itself ran, and has the file of, can be gone on with. */
+static void
+print_failed(const Plan *plan, StrBuf *out)
+{
+    const LedgerRow *row = plan->failed;
+    strbuf_printf(out, "%s %s: ", row->version ? row->version : "A repeatable migration",
+                  row->state == ROW_RUNNING ? "has begun and not ended" : "failed");
+    if (!row->own_row)
+        strbuf_printf(out,
+                      "%s ran it, and how far it came is not known. Look at what it did to the "
+                      "schema, then run `lockstep repair`.\n",
+                      format_name(plan->format));
+    else if (!plan->failed_m)
+        strbuf_puts(out, "put its file back (the image that began it has it) and run `lockstep "
+                         "migrate`, which resumes it, or see `lockstep repair`.\n");
+    else
+        strbuf_puts(out, "correct it and run `lockstep migrate`, which resumes it, or see "
+                         "`lockstep repair`.\n");
 }
 
 /* What to do now, one sentence a finding, the gravest first. */
 static void
-print_next_step(const Plan *plan, bool unknown, StrBuf *out)
+print_next_step(const Look *look, StrBuf *out)
 {
+    const Plan *plan = &look->survey->plan;
     strbuf_addc(out, '\n');
-    if (unknown)
+    if (look->survey->unknown)
         strbuf_puts(out, "Whether something is pending only the tool itself can tell: "
                          "`lockstep migrate` starts it.\n");
     if (plan->failed)
-        strbuf_printf(out,
-                      "%s %s: correct it and run `lockstep migrate`, which resumes it, or see "
-                      "`lockstep repair`.\n",
-                      plan->failed->version ? plan->failed->version : "A repeatable migration",
-                      plan->failed->state == ROW_RUNNING ? "has begun and not ended" : "failed");
+        print_failed(plan, out);
     if (plan->changed.n)
         strbuf_printf(out,
                       "%zu changed since applied: put the file back, or accept it with "
@@ -219,7 +237,9 @@ print_next_step(const Plan *plan, bool unknown, StrBuf *out)
                       "%zu pending below an applied version: renumber, or allow it with "
                       "`--order any`.\n",
                       plan->out_of_order.n);
-    if (plan->pending.n)
+    if (plan->pending.n && tool_blocked(&look->survey->tool))
+        strbuf_printf(out, "%zu pending: run `lockstep migrate` after that.\n", plan->pending.n);
+    else if (plan->pending.n)
         strbuf_printf(out, "%zu pending: run `lockstep migrate`.\n", plan->pending.n);
     else if (plan->state == PLAN_AHEAD)
         strbuf_puts(out, "The database is ahead of these files, as when an older image starts "
@@ -242,9 +262,21 @@ print_last_failure(Cli *cli, const Look *look, StrBuf *out)
         run.rows == 0)
         return;
     Str outcome = history_cell(&run, 0, "outcome"), error = history_cell(&run, 0, "error");
-    if (str_eq(outcome, STR("failed")) && error.n > 0)
-        strbuf_printf(out, "\nThe last run failed (" STR_FMT "): " STR_FMT "\n",
-                      STR_ARG(history_cell(&run, 0, "started_at")), STR_ARG(error));
+    if (!str_eq(outcome, STR("failed")) || error.n == 0)
+        return;
+    strbuf_printf(out, "\nThe last run failed (" STR_FMT "): " STR_FMT "\n",
+                  STR_ARG(history_cell(&run, 0, "started_at")), STR_ARG(error));
+    const Project *project = look->options.project;
+    if (!project || (project->tool->flags & TOOL_GENERIC) || tool_blocked(&survey->tool))
+        return;
+    strbuf_printf(
+        out,
+        tool_leaves_nothing(project->tool, look->db)
+            ? "%s undid the migration that failed: correct it, and it is run again from "
+              "its start.\n"
+            : "What the migration that failed had done before may be there still: %s runs "
+              "it again from its start.\n",
+        project->tool->title);
 }
 
 static void
@@ -276,7 +308,7 @@ print_status(Cli *cli, const Look *look, StrBuf *out)
     print_table(cli, plan, out);
     print_last_failure(cli, look, out);
     print_troubles(look, out);
-    print_next_step(plan, look->survey->unknown, out);
+    print_next_step(look, out);
 }
 
 /* Contract 4: what was broken outweighs what has not been done yet. */

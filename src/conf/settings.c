@@ -218,10 +218,24 @@ unknown_key(Arena *arena, const char *path, const FileKey *key, Error *err)
                 : error_hint(err, "`lockstep help settings` lists the keys.");
 }
 
+/* What a deploy expects of its database is what every run expects of it. */
+static const SettingRow *
+row_of_file_key(const char *name)
+{
+    static const struct {
+        const char *name;
+        SettingId id;
+    } others[] = {{"deploy.engine", SET_EXPECT_ENGINE}, {"deploy.version", SET_EXPECT_VERSION}};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (strcmp(name, others[i].name) == 0)
+            return setting_row(others[i].id);
+    return row_by_key(name);
+}
+
 static bool
 take_file_key(Arena *arena, Settings *s, const FileKey *key, Error *err)
 {
-    const SettingRow *row = row_by_key(key->name);
+    const SettingRow *row = row_of_file_key(key->name);
     if (!row)
         return unknown_key(arena, s->config_path, key, err);
     Given given = {FROM_FILE, key->name, NULL, key->text, key->list};
@@ -244,7 +258,7 @@ take_file(Arena *arena, Settings *s, Error *err)
     if (!config_file_read(arena, s->config_path, environment, &keys, &others, err))
         return false;
     for (size_t i = 0; i < others.n; i++) {
-        if (!row_by_key(others.p[i].name))
+        if (!row_of_file_key(others.p[i].name))
             return unknown_key(arena, s->config_path, &others.p[i], err);
     }
     for (int environments = 0; environments < 2; environments++) {

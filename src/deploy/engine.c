@@ -104,10 +104,18 @@ engine_tail(Deploy *d, const char *container)
 
 /* ---- the lock ---- */
 
+/* What is made as a lock: a thing whose name only one can have. */
+typedef struct LockKind {
+    const char *thing, *labels, *id;
+} LockKind;
+
+static const LockKind of_engine = {"container", "Config.Labels", "Id"};
+static const LockKind of_swarm = {"config", "Spec.Labels", "ID"};
+
 static char *
 lock_name(const Deploy *d)
 {
-    return str_printf(d->arena, "%s.deploying", d->options->app);
+    return str_printf(d->arena, "%s.deploying", d->unit);
 }
 
 static const char *
@@ -120,10 +128,10 @@ this_host(Arena *arena)
 /* Its owner is known to be gone: it ran on this machine and does not run any more, or it is older
  * than any deploy may get. */
 static bool
-is_left_behind(const Deploy *d, const json_t *lock, Str *ret_owner)
+is_left_behind(const Deploy *d, const LockKind *kind, const json_t *lock, Str *ret_owner)
 {
     int64_t pid = 0, began = 0;
-    const json_t *labels = value_at(lock, "Config.Labels");
+    const json_t *labels = value_at(lock, kind->labels);
     Str host = value_text(labels, "lockstep_host");
     if (!str_to_i64(value_text(labels, "lockstep_pid"), &pid) ||
         !str_to_i64(value_text(labels, "lockstep_began"), &began))
@@ -137,15 +145,21 @@ is_left_behind(const Deploy *d, const json_t *lock, Str *ret_owner)
 }
 
 static bool
-try_lock(Deploy *d, bool *ret_locked, Error *err)
+try_lock(Deploy *d, const LockKind *kind, bool *ret_locked, Error *err)
 {
     Answer answer;
     char *host = str_printf(d->arena, "lockstep_host=%s", this_host(d->arena));
     char *pid = str_printf(d->arena, "lockstep_pid=%ld", (long)getpid());
     char *began = str_printf(d->arena, "lockstep_began=%lld", (long long)time(NULL));
-    Order order =
-        engine_order(d, "create", "--name", lock_name(d), "--label", host, "--label", pid,
-                     "--label", began, "--entrypoint", "lockstep-deploys", d->options->image, NULL);
+    Order order = engine_order(d, kind->thing, "create", "--label", host, "--label", pid, "--label",
+                               began, NULL);
+    if (kind == &of_swarm) {
+        order_add(d->arena, &order, lock_name(d), "-", NULL);
+        order.input = STR("a deploy is under way\n");
+    } else {
+        order_add(d->arena, &order, "--name", lock_name(d), "--entrypoint", "lockstep-deploys",
+                  d->options->image, NULL);
+    }
     order.may_fail = true;
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
@@ -153,50 +167,64 @@ try_lock(Deploy *d, bool *ret_locked, Error *err)
         *ret_locked = true;
         return true;
     }
-    if (str_find_str(answer.said, STR("already in use")) < answer.said.n) {
+    if (str_find_str(answer.said, STR("already in use")) < answer.said.n ||
+        str_find_str(answer.said, STR("already exists")) < answer.said.n) {
         *ret_locked = false;
         return true;
     }
-    error_set(err, ERROR_FAILED, "the container engine does not take '%s'", d->options->image);
+    error_set(err, ERROR_FAILED, "the container engine makes no lock for '%s'", d->options->app);
     return error_detail(err, STR_FMT, STR_ARG(answer.said));
+}
+
+/* By its id where it is another's: by then its name may be that of a third. */
+static void
+remove_lock(Deploy *d, const LockKind *kind, const char *which)
+{
+    Error ignored = ERROR_INIT;
+    Order order = engine_order(d, kind->thing, "rm", which, NULL);
+    order.may_fail = true;
+    (void)!order_run(&d->orders, &order, NULL, &ignored);
 }
 
 void
 engine_unlock(Deploy *d)
 {
-    Error ignored = ERROR_INIT;
-    Order order = engine_order(d, "rm", "--force", lock_name(d), NULL);
-    order.may_fail = true;
-    (void)!order_run(&d->orders, &order, NULL, &ignored);
+    remove_lock(d, &of_engine, lock_name(d));
 }
 
-bool
-engine_lock(Deploy *d, Error *err)
+void
+engine_unlock_swarm(Deploy *d)
+{
+    remove_lock(d, &of_swarm, lock_name(d));
+}
+
+static bool
+lock(Deploy *d, const LockKind *kind, Error *err)
 {
     int64_t end = clock_ms() + d->options->lock_wait_ms;
     bool told = false;
     for (;;) {
         bool locked = false;
         Str owner = STR("?");
-        AUTO_JSON *lock = NULL;
-        if (!try_lock(d, &locked, err))
+        AUTO_JSON *held = NULL;
+        if (!try_lock(d, kind, &locked, err))
             return false;
         if (locked)
             return true;
-        if (!engine_inspect(d, "container", lock_name(d), &lock, err))
+        if (!engine_inspect(d, kind->thing, lock_name(d), &held, err))
             return false;
-        if (!lock)
+        if (!held)
             continue;
-        if (is_left_behind(d, lock, &owner)) {
+        if (is_left_behind(d, kind, held, &owner)) {
             log_warn("deploy.lock", "taking over from a deploy that did not end (" STR_FMT ")",
                      STR_ARG(owner));
-            engine_unlock(d);
+            remove_lock(d, kind, str_dup(d->arena, value_text(held, kind->id)));
             continue;
         }
         if (clock_ms() >= end) {
             error_set(err, ERROR_LOCKED, "another deploy of '%s' is under way (" STR_FMT ")",
                       d->options->app, STR_ARG(owner));
-            return error_hint(err, "If it is not: `docker rm %s`.", lock_name(d));
+            return error_hint(err, "If it is not: `docker %s rm %s`.", kind->thing, lock_name(d));
         }
         if (!told)
             log_info("deploy.waiting", "waiting: another deploy of '%s' is under way (" STR_FMT ")",
@@ -205,4 +233,16 @@ engine_lock(Deploy *d, Error *err)
         if (!wait_sleep(d->orders.wait, LOCK_EVERY_MS, err))
             return false;
     }
+}
+
+bool
+engine_lock(Deploy *d, Error *err)
+{
+    return lock(d, &of_engine, err);
+}
+
+bool
+engine_lock_swarm(Deploy *d, Error *err)
+{
+    return lock(d, &of_swarm, err);
 }

@@ -24,11 +24,15 @@ engine_inspect(Deploy *d, const char *kind, const char *name, json_t **ret, Erro
  * and is gone, or is older than a deploy may take) is taken over; else waits, then ERROR_LOCKED. */
 bool engine_lock(Deploy *d, Error *err) MUST_CHECK;
 void engine_unlock(Deploy *d);
+/* The same by a config object, whose name is taken on all managers of a swarm at once. */
+bool engine_lock_swarm(Deploy *d, Error *err) MUST_CHECK;
+void engine_unlock_swarm(Deploy *d);
 
 /* How a job's container is made. */
 typedef struct EngineJob {
-    Words options; /* of `docker create`, without names, ports and restarts */
-    Words env;     /* NAME=VALUE of the service; handed by name */
+    Words options;  /* of `docker create`, without names, ports and restarts */
+    Words env;      /* NAME=VALUE of the service; handed by name */
+    Words networks; /* attached beside the one among the options */
 } EngineJob;
 
 /*

@@ -97,28 +97,17 @@ on_line(void *ctx, int stream, Str line)
     job_line(r->d->arena, r->report, line);
 }
 
-static void
-hand(Arena *arena, Order *order, const Words *pairs)
-{
-    for (size_t i = 0; i < pairs->n; i++) {
-        Str pair = str_of(pairs->p[i]);
-        size_t end = str_find(pair, '=');
-        char *name = str_dup(arena, str_sub(pair, 0, end));
-        order_add(arena, order, "--env", name, NULL);
-        order_env(arena, order, name, str_sub(pair, end + 1, pair.n));
-    }
-}
-
 static bool
 create(Run *r, Error *err)
 {
     Deploy *d = r->d;
     Order order = engine_order(d, "create", "--rm", "--name", r->name, "--label",
-                               str_printf(d->arena, "lockstep_app=%s", d->options->app), "--label",
+                               str_printf(d->arena, "lockstep_app=%s", d->unit), "--label",
                                str_printf(d->arena, "lockstep_deploy=%s", d->id), "--entrypoint",
                                r->job->words.p[0], NULL);
-    hand(d->arena, &order, &r->how->env);
-    hand(d->arena, &order, &r->job->env);
+    if (!order_hand(&d->orders, &order, &r->how->env, err) ||
+        !order_hand(&d->orders, &order, &r->job->env, err))
+        return false;
     for (size_t i = 0; i < r->how->options.n; i++)
         order_add(d->arena, &order, r->how->options.p[i], NULL);
     order_add(d->arena, &order, d->image, NULL);
@@ -126,6 +115,11 @@ create(Run *r, Error *err)
         order_add(d->arena, &order, r->job->words.p[i], NULL);
     if (!order_run(&d->orders, &order, NULL, err))
         return false;
+    for (size_t i = 0; i < r->how->networks.n; i++) {
+        Order connect = engine_order(d, "network", "connect", r->how->networks.p[i], r->name, NULL);
+        if (!order_run(&d->orders, &connect, NULL, err))
+            return false;
+    }
     if (!d->lockstep_is_ours)
         return true;
     Order copy = engine_order(d, "cp", "--follow-link", d->lockstep_here,
@@ -179,14 +173,10 @@ listen(Run *r, int64_t end_ms, bool *ret_known, Error *err)
         order.may_fail = true;
         order.limit_ms = left > 1 ? left : 1;
         order.line = on_line;
+        order.line_of_both = true;
         order.line_ctx = r;
         if (!order_run(&d->orders, &order, &answer, err))
             return false;
-        for (Str rest = answer.said; rest.n;) {
-            size_t end = str_find(rest, '\n');
-            job_line(d->arena, r->report, str_sub(rest, 0, end));
-            rest = str_sub(rest, end < rest.n ? end + 1 : rest.n, rest.n);
-        }
         if (d->orders.dry_run) {
             *ret_known = true;
             return true;
@@ -225,7 +215,7 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
         JobReport report = {0};
         bool known = false;
         Run run = {.d = d, .job = job, .how = how, .report = &report};
-        run.name = str_printf(d->arena, "%s.%s-%s-%d", d->options->app, job->name, d->id, attempt);
+        run.name = str_printf(d->arena, "%s.%s-%s-%d", d->unit, job->name, d->id, attempt);
         if (!create(&run, err) || !listen(&run, end, &known, err)) {
             stop(&run);
             return false;
@@ -251,9 +241,9 @@ engine_sweep(Deploy *d, Error *err)
 {
     Answer answer;
     Order order = engine_order(d, "ps", "--all", "--quiet", "--filter",
-                               str_printf(d->arena, "label=lockstep_app=%s", d->options->app),
-                               "--filter", "status=created", "--filter", "status=exited",
-                               "--filter", "status=dead", NULL);
+                               str_printf(d->arena, "label=lockstep_app=%s", d->unit), "--filter",
+                               "status=created", "--filter", "status=exited", "--filter",
+                               "status=dead", NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
     for (Str rest = answer.out; rest.n;) {

@@ -93,6 +93,17 @@ json_words(Arena *arena, char *const *words)
     return str_dup(arena, strbuf_str(&out));
 }
 
+/* The host in front of an image's name; without a dot or a port it is none, and the engine's own is
+ * meant. */
+static char *
+registry_of(Arena *arena, const char *image)
+{
+    Str host = str_sub(str_of(image), 0, str_find(str_of(image), '/'));
+    bool is_host =
+        host.n < strlen(image) && (str_find(host, '.') < host.n || str_find(host, ':') < host.n);
+    return is_host ? str_dup(arena, host) : str_dup(arena, STR(""));
+}
+
 typedef struct Place {
     const char *name, *value;
 } Place;
@@ -105,6 +116,7 @@ places_of(Arena *arena, const DeployPlatform *platform, const Facts *f)
     const Place list[] = {
         {"APP", f->app},
         {"IMAGE", f->image},
+        {"REGISTRY", registry_of(arena, f->image)},
         {"PORT", str_printf(arena, "%d", f->port)},
         {"LOCKSTEP", f->lockstep_image},
         {"BASE", f->base},

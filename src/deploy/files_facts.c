@@ -221,8 +221,10 @@ look_at_package(Looking *l, Error *err)
 {
     Str text;
     json_error_t why;
-    if (!read_text(l, "package.json", &text, err) || !text.p)
-        return !text.p && err->code == ERROR_NONE;
+    if (!read_text(l, "package.json", &text, err))
+        return false;
+    if (!text.p)
+        return true;
     if (str_starts(text, STR("\xEF\xBB\xBF")))
         text = str_sub(text, 3, text.n);
     AUTO_JSON *root = json_loadb(text.p, text.n, 0, &why);
@@ -339,7 +341,7 @@ read_instructions(Arena *arena, Str text)
     return found;
 }
 
-/* `["gunicorn", "shop.wsgi"]` as words; anything else is for a shell. */
+/* `["gunicorn", "shop.wsgi"]` as words; false: anything else is for a shell. */
 static bool
 exec_words(Arena *arena, Str value, char ***ret)
 {
@@ -354,7 +356,7 @@ exec_words(Arena *arena, Str value, char ***ret)
         words[i] = str_dup(arena, str_of(word));
     }
     *ret = words;
-    return n > 0;
+    return json_is_array(list);
 }
 
 static bool
@@ -373,10 +375,10 @@ look_at_dockerfile(Looking *l, Error *err)
         l->facts->port = (int)port;
         l->facts->port_from = str_dup(l->arena, STR("Dockerfile"));
     }
-    if (found.entrypoint.p && !str_eq(found.entrypoint, STR("[]"))) {
+    bool listed = found.entrypoint.p && exec_words(l->arena, found.entrypoint, &words);
+    if (found.entrypoint.p && !(listed && !words[0])) {
         l->facts->entrypoint = str_dup(l->arena, found.entrypoint);
-        l->facts->entrypoint_is_lockstep = exec_words(l->arena, found.entrypoint, &words) &&
-                                           str_ends(str_of(words[0]), STR("lockstep"));
+        l->facts->entrypoint_is_lockstep = listed && str_ends(str_of(words[0]), STR("lockstep"));
     }
     if (found.cmd.p && exec_words(l->arena, found.cmd, &words))
         program_is(l, words, "Dockerfile");
@@ -502,6 +504,20 @@ name_after_directory(Looking *l)
     name_is(l, STR("app"), "nothing better");
 }
 
+/* A Procfile has one line for it, and none of the other files takes more. */
+static bool
+check_program(const Facts *facts, Error *err)
+{
+    for (char **word = facts->program; word && *word; word++)
+        for (const char *p = *word; *p; p++)
+            if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+                error_set(err, ERROR_USAGE, "the service's program has a control character in it");
+                return error_hint(err, "Put what %s says into a script, and start that.",
+                                  facts->program_from);
+            }
+    return true;
+}
+
 bool
 facts_find(Arena *arena, const FactsOptions *options, Facts *ret, Error *err)
 {
@@ -520,6 +536,8 @@ facts_find(Arena *arena, const FactsOptions *options, Facts *ret, Error *err)
         facts.port = DEFAULT_PORT;
     if (!facts.image)
         facts.image = str_printf(arena, "registry.example.com/%s:1", facts.app);
+    if (!check_program(&facts, err))
+        return false;
     *ret = facts;
     return true;
 }

@@ -32,7 +32,7 @@ image_json_text(Arena *arena, const json_t *object, const char *key)
 }
 
 void
-image_json_words(Arena *arena, const json_t *list, ImageWords *ret)
+image_json_words(Arena *arena, const json_t *list, Words *ret)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -71,7 +71,7 @@ take_labels(Arena *arena, json_t *labels, Image *image)
 static void
 take_environment(Arena *arena, const json_t *env, Image *image)
 {
-    ImageWords all = {0};
+    Words all = {0};
     image_json_words(arena, env, &all);
     for (size_t i = 0; i < all.n; i++) {
         Str entry = str_of(all.p[i]);
@@ -83,7 +83,7 @@ take_environment(Arena *arena, const json_t *env, Image *image)
 
 /* A shell form that the engine wrote as one text. */
 static void
-take_command(Arena *arena, const json_t *value, ImageWords *ret)
+take_command(Arena *arena, const json_t *value, Words *ret)
 {
     if (json_is_string(value))
         *vec_push(arena, ret) = str_dup(arena, str_of(json_string_value(value)));
@@ -131,16 +131,16 @@ is_one_of(Str word, const char *const *list)
 }
 
 /* Code of others, caches: migrations are never looked for there. */
-static bool
-is_foreign(Str part)
+bool
+image_is_foreign(Str part)
 {
     static const char *const foreign[] = {"node_modules",  "venv",        "env", "vendor",
                                           "site-packages", "__pycache__", NULL};
     return part.n > 0 && (part.p[0] == '.' || is_one_of(part, foreign));
 }
 
-static bool
-is_system(Str part)
+bool
+image_is_system(Str part)
 {
     static const char *const system_dirs[] = {"bin",   "boot",  "dev",  "etc", "lib",
                                               "lib32", "lib64", "proc", "run", "sbin",
@@ -183,7 +183,7 @@ is_text_name(Str name)
 static bool
 is_started(const Image *image, Str name)
 {
-    const ImageWords *lists[] = {&image->entrypoint, &image->cmd};
+    const Words *lists[] = {&image->entrypoint, &image->cmd};
     for (size_t l = 0; l < COUNT_OF(lists); l++)
         for (size_t i = 0; i < lists[l]->n; i++)
             if (str_eq(name, last_part(str_of(lists[l]->p[i]))))
@@ -206,11 +206,11 @@ image_keeps(const Keeping *keeping, const Entry *entry)
     Str rest = path;
     if (workdir.n && str_starts(path, workdir))
         rest = without_root(str_sub(path, workdir.n, path.n));
-    else if (is_system(str_sub(path, 0, str_find(path, '/'))))
+    else if (image_is_system(str_sub(path, 0, str_find(path, '/'))))
         return false;
     while (rest.n > name.n) {
         size_t end = str_find(rest, '/');
-        if (is_foreign(str_sub(rest, 0, end)))
+        if (image_is_foreign(str_sub(rest, 0, end)))
             return false;
         rest = str_sub(rest, end + 1, rest.n);
     }
@@ -261,12 +261,18 @@ is_program(const ImageNode *node)
     return node && node->kind == ENTRY_FILE && node->executable;
 }
 
+Str
+image_search_path(const Image *image)
+{
+    const char *path = env_get(image->environ_, "PATH");
+    return str_of(path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
 /* As execvp would look for it in the image; a name with a slash is a path. */
 static char *
 find_program(Arena *arena, const Image *image, const char *name)
 {
-    const char *path = env_get(image->environ_, "PATH");
-    Str rest = str_of(path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    Str rest = image_search_path(image);
     if (strchr(name, '/'))
         return is_program(node_at(image, name)) ? str_dup(arena, str_of(name)) : NULL;
     while (rest.n) {
@@ -283,7 +289,7 @@ static char *
 find_lockstep(Arena *arena, const Image *image)
 {
     static const char *const usual[] = {"lockstep", "/lockstep", "./lockstep", "bin/lockstep"};
-    const ImageWords *lists[] = {&image->entrypoint, &image->cmd};
+    const Words *lists[] = {&image->entrypoint, &image->cmd};
     char *found = NULL;
     for (size_t l = 0; l < COUNT_OF(lists) && !found; l++)
         for (size_t i = 0; i < lists[l]->n && !found; i++)
@@ -308,7 +314,7 @@ find_shell(Arena *arena, const Image *image)
 static char *
 find_script(Arena *arena, const Image *image)
 {
-    const ImageWords *words = image->entrypoint.n ? &image->entrypoint : &image->cmd;
+    const Words *words = image->entrypoint.n ? &image->entrypoint : &image->cmd;
     for (size_t i = 0; i < words->n && i < 3; i++) {
         char *path = i ? words->p[i] : find_program(arena, image, words->p[i]);
         if (path && str_starts(image_text(image, path), STR("#!")))
@@ -317,14 +323,14 @@ find_script(Arena *arena, const Image *image)
     return NULL;
 }
 
-ImageWords
+Words
 image_known_files(Arena *arena, const Image *image)
 {
     static const char *const known[] = {"package.json",  "manage.py",    "Procfile",
                                         "app.json",      "alembic.ini",  "prisma/schema.prisma",
                                         "lockstep.yaml", "lockstep.yml", "Gemfile",
                                         "composer.json", "mix.exs"};
-    ImageWords words = {0};
+    Words words = {0};
     for (size_t i = 0; i < COUNT_OF(known); i++)
         if (image_has(image, known[i]))
             *vec_push(arena, &words) = str_dup(arena, str_of(known[i]));

@@ -17,11 +17,11 @@
 #include "core/error.h"
 #include "core/str.h"
 #include "core/wait.h"
+#include "tools/tool.h"
 
 enum { IMAGE_TIMEOUT_MS = 600000 };
 
 typedef struct ImageTree ImageTree;
-typedef VEC(char *) ImageWords;
 
 typedef struct ImageLabel {
     char *name, *value;
@@ -31,25 +31,26 @@ typedef struct ImageOptions {
     Wait *wait;
     char *const *environ_; /* of this process: PATH, DOCKER_HOST, TMPDIR */
     const char *engine;    /* its program; NULL = "docker" */
+    const char *host;      /* its --host; NULL = its own choice */
     const char *name;      /* a file, or a reference that the engine knows */
     int64_t timeout_ms;    /* for all of it; 0 = IMAGE_TIMEOUT_MS */
 } ImageOptions;
 
 typedef struct Image {
     const char *name;
-    bool archive;       /* read from a file */
-    char *id;           /* "sha256:..." of its configuration */
-    ImageWords digests; /* "name@sha256:...", or of an OCI layout "sha256:..." */
-    ImageWords tags;
-    char *os, *architecture;    /* NULL = not said */
-    ImageWords entrypoint, cmd; /* empty = none */
-    char *user;                 /* NULL = none named: root */
-    char *workdir;              /* "/" where none is named */
-    VEC(ImageLabel) labels;     /* by name */
-    ImageWords env;             /* names, in the image's order */
-    char **environ_;            /* with their values: NAME=value, NULL-terminated */
-    ImageWords ports;           /* "8080/tcp" */
-    bool healthcheck;           /* there is one, and it is not NONE */
+    bool archive;  /* read from a file */
+    char *id;      /* "sha256:..." of its configuration */
+    Words digests; /* "name@sha256:...", or of an OCI layout "sha256:..." */
+    Words tags;
+    char *os, *architecture; /* NULL = not said */
+    Words entrypoint, cmd;   /* empty = none */
+    char *user;              /* NULL = none named: root */
+    char *workdir;           /* "/" where none is named */
+    VEC(ImageLabel) labels;  /* by name */
+    Words env;               /* names, in the image's order */
+    char **environ_;         /* with their values: NAME=value, NULL-terminated */
+    Words ports;             /* "8080/tcp" */
+    bool healthcheck;        /* there is one, and it is not NONE */
     ImageTree *files;
     char *lockstep; /* path of lockstep in it; NULL = it is not in it */
     char *shell;    /* path of a shell, NULL = none */
@@ -80,8 +81,8 @@ typedef struct ImageMigrations {
     bool found;             /* false: it was looked, and there are none */
     char *tool;             /* "django", "sql", "none" */
     char *title;            /* for people */
-    ImageWords evidence;    /* paths in the working directory */
-    ImageWords command;     /* as in the image, in its working directory */
+    Words evidence;         /* paths in the working directory */
+    Words command;          /* as in the image, in its working directory */
     char *sql_dir, *format; /* of SQL files, else NULL */
     size_t files;
 } ImageMigrations;
@@ -94,4 +95,4 @@ bool image_look(Arena *arena,
                 Error *err) MUST_CHECK;
 
 /* The files that people ask for, those of them that the working directory has. */
-ImageWords image_known_files(Arena *arena, const Image *image);
+Words image_known_files(Arena *arena, const Image *image);

@@ -44,14 +44,27 @@ on_said(void *ctx, int stream, Str line)
     c->said[n] = '\0';
 }
 
-static bool
-call_open(Call *c, const Engine *e, const char *const *words, Error *err)
+static void
+add_word(Arena *arena, Words *words, const char *word)
 {
-    VEC(char *) argv = {0};
+    *vec_push(arena, words) = str_dup(arena, str_of(word));
+}
+
+/* `limit_ms` 0: as long as all of it may take. */
+static bool
+call_open(Call *c, const Engine *e, const char *const *words, int64_t limit_ms, Error *err)
+{
+    Words argv = {0};
     int64_t left = e->deadline_ms - clock_ms();
-    *vec_push(e->arena, &argv) = str_dup(e->arena, str_of(e->program));
+    if (limit_ms && limit_ms < left)
+        left = limit_ms;
+    add_word(e->arena, &argv, e->program);
+    if (e->options->host) {
+        add_word(e->arena, &argv, "--host");
+        add_word(e->arena, &argv, e->options->host);
+    }
     for (c->words = words; *words; words++)
-        *vec_push(e->arena, &argv) = str_dup(e->arena, str_of(*words));
+        add_word(e->arena, &argv, *words);
     *vec_push(e->arena, &argv) = NULL;
     c->engine = e;
     c->spec = (ChildSpec){.argv = argv.p,
@@ -71,6 +84,8 @@ call_close(Call *c, bool ok, Error *err)
     Error late = ERROR_INIT;
     int status = 0;
     bool closed = child_close(c->child, &status, ok ? err : &late);
+    if (!ok && c->said[0])
+        error_detail(err, "%s: %s", c->engine->program, c->said);
     if (!ok || !closed)
         return false;
     if (status == 0)
@@ -99,7 +114,7 @@ ask(const Engine *e, const char *const *words, Str *ret, Error *err)
     StrBuf out = strbuf_new(e->arena, IMAGE_JSON_MAX + sizeof c->buf);
     Str piece;
     bool ok;
-    if (!call_open(c, e, words, err))
+    if (!call_open(c, e, words, CALL_MS, err))
         return false;
     do {
         ok = next_of_call(c, &piece, err);
@@ -117,10 +132,12 @@ ask(const Engine *e, const char *const *words, Str *ret, Error *err)
 
 /* ---- configuration ---- */
 
+/* docker says "No such image: x", podman "no such image x" or "x: image not known". */
 static bool
 unknown_image(const Engine *e, const Error *why, Error *err)
 {
-    if (why->code != ERROR_FAILED || !strstr(why->message, "No such image")) {
+    bool unknown = strstr(why->message, "o such image") || strstr(why->message, "not known");
+    if (why->code != ERROR_FAILED || !unknown) {
         *err = *why;
         return false;
     }
@@ -164,7 +181,7 @@ take_export(const Engine *e, const char *container, Image *image, Error *err)
     Call *c = arena_make(e->arena, Call);
     AUTO_TAR *tar = NULL;
     bool there = true;
-    if (!call_open(c, e, words, err))
+    if (!call_open(c, e, words, 0, err))
         return false;
     bool ok = tar_open(e->arena, image->name, (Bytes){.next = next_of_call, .ctx = c}, &limits,
                        &tar, err);
@@ -228,7 +245,7 @@ image_from_engine(Arena *arena, const ImageOptions *options, Image *ret, Error *
                 .program = options->engine ? options->engine : "docker",
                 .deadline_ms = clock_ms() + timeout};
     if (!proc_which(arena, e.program, options->environ_)) {
-        error_set(err, ERROR_FAILED, "there is no container engine: no `%s` in PATH", e.program);
+        error_set(err, ERROR_USAGE, "there is no container engine: no `%s` in PATH", e.program);
         return error_hint(err, "Name a file that `docker save` wrote, or install the engine's "
                                "command line.");
     }

@@ -19,9 +19,15 @@ image_json_cleanup(json_t **root)
 /* Of the name of what holds it; ERROR_USAGE when it does not parse. */
 bool image_parse(const char *name, Str text, json_t **ret, Error *err) MUST_CHECK;
 char *image_json_text(Arena *arena, const json_t *object, const char *key); /* NULL = "" or none */
-void image_json_words(Arena *arena, const json_t *list, ImageWords *ret);
+void image_json_words(Arena *arena, const json_t *list, Words *ret);
 /* The object that the engine calls Config, an archive config. */
 void image_take_config(Arena *arena, json_t *config, Image *image);
+
+/* Names of directories: other people's code and what programs keep for themselves; the system's own
+ * at the top. No migrations are looked for in either. */
+bool image_is_foreign(Str name);
+bool image_is_system(Str name);
+Str image_search_path(const Image *image); /* its PATH */
 
 /* Which texts are kept, and how much they come to. */
 typedef struct Keeping {

@@ -36,7 +36,7 @@ typedef struct Layer {
 typedef struct Saved {
     Arena *arena;
     const char *name;
-    ReadLimits limits;
+    ReadLimits around, limits; /* of the file, of the layers in it */
     Image *image;
     Keeping keeping;
     VEC(Member) members;
@@ -139,13 +139,22 @@ keep_json(Saved *s, Tar *tar, const Entry *e, Member *member, Error *err)
     return true;
 }
 
+/* The file from its start. */
+static bool
+open_file(Saved *s, Bytes file, Tar **ret, Error *err)
+{
+    s->around.bytes = 0;
+    s->around.entries = 0;
+    return bytes_rewind(&file, err) && tar_open(s->arena, s->name, file, &s->around, ret, err);
+}
+
 static bool
 read_lists(Saved *s, Bytes file, Error *err)
 {
     AUTO_TAR *tar = NULL;
     bool there;
     Entry e;
-    if (!tar_open(s->arena, s->name, file, &s->limits, &tar, err))
+    if (!open_file(s, file, &tar, err))
         return false;
     for (;;) {
         if (!tar_next(tar, &there, &e, err))
@@ -194,7 +203,7 @@ add_layer(Saved *s, Str name, Str diff, Error *err)
 }
 
 static bool
-take_config(Saved *s, Str name, ImageWords *ret_diffs, Error *err)
+take_config(Saved *s, Str name, Words *ret_diffs, Error *err)
 {
     IMAGE_JSON *config = NULL;
     if (!load(s, name, &config, err))
@@ -212,7 +221,7 @@ take_config(Saved *s, Str name, ImageWords *ret_diffs, Error *err)
 }
 
 static Str
-diff_of(const ImageWords *diffs, size_t i)
+diff_of(const Words *diffs, size_t i)
 {
     return i < diffs->n ? digest_in(str_of(diffs->p[i])) : STR_ABSENT;
 }
@@ -222,7 +231,7 @@ static bool
 take_manifest(Saved *s, Error *err)
 {
     IMAGE_JSON *list = NULL;
-    ImageWords diffs = {0}, layers = {0};
+    Words diffs = {0}, layers = {0};
     if (!load(s, STR("manifest.json"), &list, err))
         return false;
     if (json_array_size(list) != 1) {
@@ -291,7 +300,7 @@ no_manifest(const Saved *s, Error *err)
 static bool
 take_oci_manifest(Saved *s, const json_t *manifest, Error *err)
 {
-    ImageWords diffs = {0};
+    Words diffs = {0};
     const json_t *layers = json_object_get(manifest, "layers");
     Str config = blob_of(s->arena, json_object_get(manifest, "config"));
     if (!config.p)
@@ -423,7 +432,7 @@ read_layers(Saved *s, Bytes file, Error *err)
     AUTO_TAR *tar = NULL;
     bool there;
     Entry e;
-    if (!tar_open(s->arena, s->name, file, &s->limits, &tar, err))
+    if (!open_file(s, file, &tar, err))
         return false;
     for (;;) {
         if (!tar_next(tar, &there, &e, err))
@@ -469,10 +478,9 @@ put_layer(const Saved *s, const Layer *layer, Error *err)
 }
 
 static bool
-read_file(Saved *s, Bytes *file, Error *err)
+read_file(Saved *s, Bytes file, Error *err)
 {
-    if (!read_lists(s, *file, err) || !take_lists(s, err) || !bytes_rewind(file, err) ||
-        !read_layers(s, *file, err))
+    if (!read_lists(s, file, err) || !take_lists(s, err) || !read_layers(s, file, err))
         return false;
     for (size_t i = 0; i < s->layers.n; i++)
         if (!put_layer(s, &s->layers.p[i], err))
@@ -486,13 +494,14 @@ image_from_archive(Arena *arena, const ImageOptions *options, Image *ret, Error 
     int64_t timeout = options->timeout_ms ? options->timeout_ms : IMAGE_TIMEOUT_MS;
     Saved s = {.arena = arena,
                .name = options->name,
-               .limits = {.wait = options->wait, .deadline_ms = clock_ms() + timeout},
+               .around = {.wait = options->wait, .deadline_ms = clock_ms() + timeout},
                .image = ret,
                .keeping = {.image = ret}};
     Bytes file = {0};
+    s.limits = s.around;
     if (!bytes_of_file(arena, options->name, &file, err))
         return false;
-    bool ok = read_file(&s, &file, err);
+    bool ok = read_file(&s, file, err);
     bytes_close_file(&file);
     return ok;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/env.h"
@@ -89,29 +90,15 @@ write_file(const char *path, const ImageNode *node, Error *err)
     return ok;
 }
 
-static bool
-is_name(const char *name, const char *const *list)
-{
-    for (; *list; list++)
-        if (strcmp(name, *list) == 0)
-            return true;
-    return false;
-}
-
 /* How far down a directory is of use: of other people's code only what stands at its top, and the
  * programs in it; of a whole system as working directory none of the system's. */
 static int
 depth_below(const View *v, const ImageNode *node, int depth)
 {
-    static const char *const foreign[] = {"node_modules", "vendor",        "venv", ".venv",
-                                          "env",          "site-packages", NULL};
-    static const char *const system_dirs[] = {"boot",  "dev",  "etc", "lib",  "lib32",
-                                              "lib64", "proc", "run", "sbin", "sys",
-                                              "usr",   "var",  NULL};
     bool top = node->parent && !node->parent->parent && strcmp(v->image->workdir, "/") == 0;
-    if ((top && is_name(node->name, system_dirs)) || strcmp(node->name, ".git") == 0)
+    if (top && image_is_system(str_of(node->name)))
         return 0;
-    return is_name(node->name, foreign) && depth > 2 ? 2 : depth - 1;
+    return image_is_foreign(str_of(node->name)) && depth > 2 ? 2 : depth - 1;
 }
 
 static bool make_dir(View *v, const char *path, const ImageNode *dir, int depth, Error *err);
@@ -153,8 +140,7 @@ make_dir(View *v, const char *path, const ImageNode *dir, int depth, Error *err)
 static bool
 make_programs(View *v, const char *bin, Error *err)
 {
-    const char *path = env_get(v->image->environ_, "PATH");
-    Str rest = str_of(path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    Str rest = image_search_path(v->image);
     if (mkdir(bin, 0700) != 0)
         return cannot_write(bin, err);
     while (rest.n) {
@@ -178,10 +164,16 @@ static bool
 view_make(View *v, const char *tmp, Error *err)
 {
     const ImageNode *workdir = tree_find(v->image->files, NULL, str_of(v->image->workdir));
+    struct statvfs fs;
     char real[PATH_MAX];
     if (!realpath(tmp ? tmp : "/tmp", real))
         return error_set_errno(err, ERROR_FAILED, errno, "cannot use '%s' for temporary files",
                                tmp ? tmp : "/tmp");
+    /* A program that may not be executed counts as not there. */
+    if (statvfs(real, &fs) == 0 && fs.f_flag & ST_NOEXEC) {
+        error_set(err, ERROR_FAILED, "'%s' is mounted noexec", real);
+        return error_hint(err, "Name another directory for temporary files with TMPDIR.");
+    }
     char *path = str_printf(v->arena, "%s/lockstep-image-XXXXXX", real);
     if (!mkdtemp(path))
         return error_set_errno(err, ERROR_FAILED, errno, "cannot make a directory in '%s'", real);
@@ -199,7 +191,7 @@ view_make(View *v, const char *tmp, Error *err)
 /* ---- looking ---- */
 
 static void
-copy_words(Arena *arena, char *const *words, size_t n, ImageWords *ret)
+copy_words(Arena *arena, char *const *words, size_t n, Words *ret)
 {
     for (size_t i = 0; i < n && words[i]; i++)
         *vec_push(arena, ret) = str_dup(arena, str_of(words[i]));

@@ -43,10 +43,38 @@ note(Arena *arena, JobReport *report, Str event, const json_t *object)
     report->spoke = true;
 }
 
+static bool
+cut(Str *text, Str start)
+{
+    if (!str_starts(*text, start))
+        return false;
+    *text = str_sub(*text, start.n, text->n);
+    return true;
+}
+
+/* The same events as text, where nobody could ask for JSON. */
+static void
+note_text(Arena *arena, JobReport *report, Str message)
+{
+    static const Str run_mark = STR("(run ");
+    Str rest = message;
+    if (cut(&rest, STR("Migration applied: ")) || cut(&rest, STR("Migration rolled back: "))) {
+        report->applied++;
+        report->version = str_dup(arena, str_sub(rest, 0, str_find(rest, ' ')));
+    } else if (cut(&rest, STR("Migration started: "))) {
+        size_t at = str_find_str(rest, run_mark);
+        if (at < rest.n && str_ends(rest, STR(")")))
+            report->run_id = str_dup(arena, str_sub(rest, at + run_mark.n, rest.n - 1));
+    } else if (cut(&rest, STR("Migration failed: ")) || cut(&rest, STR("error: "))) {
+        report->error = str_dup(arena, secret_redact(arena, rest));
+    }
+    report->spoke = true;
+}
+
 void
 job_line(Arena *arena, JobReport *report, Str line)
 {
-    Str trimmed = str_trim(line);
+    Str trimmed = str_trim(line), words = trimmed;
     if (!trimmed.n)
         return;
     json_t *object = trimmed.p[0] == '{' ? json_loadb(trimmed.p, trimmed.n, 0, NULL) : NULL;
@@ -54,9 +82,13 @@ job_line(Arena *arena, JobReport *report, Str line)
     if (event.n && message.p) {
         char *name = str_dup(arena, event);
         note(arena, report, event, object);
-        LogField fields[] = {LOG_STR("run_id", str_of(report->run_id)),
-                             LOG_STR("version", text_of(object, "version")),
-                             {0}};
+        LogField fields[3] = {0};
+        Str version = text_of(object, "version");
+        size_t n = 0;
+        if (report->run_id)
+            fields[n++] = LOG_STR("run_id", str_of(report->run_id));
+        if (version.n)
+            fields[n++] = LOG_STR("version", version);
         log_event(level_of(text_of(object, "level")), name, fields, STR_FMT, STR_ARG(message));
         static const char *const more[] = {"detail", "hint"};
         for (size_t i = 0; i < COUNT_OF(more); i++) {
@@ -64,6 +96,9 @@ job_line(Arena *arena, JobReport *report, Str line)
             if (text.n)
                 log_info(name, "    " STR_FMT, STR_ARG(text));
         }
+    } else if (cut(&words, STR("lockstep: "))) {
+        note_text(arena, report, words);
+        log_info("deploy.output", "migration: " STR_FMT, STR_ARG(words));
     } else {
         log_info("deploy.output", "migration: " STR_FMT, STR_ARG(trimmed));
         /* A tool, or a lockstep that never came to its log. */
@@ -80,9 +115,8 @@ job_failed(const JobReport *report, const char *what, Error *err)
     for (int i = 1; i < ERROR_DEPLOY_UNDONE; i++)
         if (error_code_status((ErrorCode)i) == report->status)
             code = (ErrorCode)i;
-    error_set(err, code, "%s failed with status %d (%s)%s%s", what, report->status,
-              error_code_meaning(code), report->error ? ": " : "",
-              report->error ? report->error : "");
+    error_set(err, code, "%s failed with status %d: %s", what, report->status,
+              report->error ? report->error : error_code_meaning(code));
     if (report->run_id)
         error_detail(err, "run %s: `lockstep history` has its record", report->run_id);
     return false;

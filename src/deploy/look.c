@@ -10,7 +10,7 @@
 #include "tools/tool.h"
 #include "core/banned.h"
 
-enum { SUBJECT_MAX = 160 };
+enum { SUBJECT_MAX = 160, FINDINGS_MAX = 1000 };
 
 #define E SEVERITY_ERROR
 #define W SEVERITY_WARNING
@@ -41,6 +41,8 @@ look_add(Scene *s, LookRule rule, Place at, const char *subject, ...)
 {
     char text[SUBJECT_MAX];
     va_list ap;
+    if (s->findings->n >= FINDINGS_MAX)
+        return; /* nobody reads on; the first are mended, and the next look tells the others */
     va_start(ap, subject);
     int n = vsnprintf(text, sizeof text, subject, ap);
     va_end(ap);
@@ -92,18 +94,23 @@ look_joined(Scene *s, const DocNode *node)
     if (!doc_is(node, DOC_LIST))
         return doc_text(node).p ? doc_text(node) : STR("");
     StrBuf out = strbuf_new(s->arena, 1 << 20);
-    for
-        DOC_EACH(child, node)
-        {
-            if (child->kind == DOC_LIST && child->first) /* GitLab nests lists of commands */
-                strbuf_add(&out, doc_text(child->first).p ? doc_text(child->first) : STR(""));
-            else if (child->kind == DOC_SCALAR)
-                strbuf_add(&out, child->text);
-            strbuf_addc(&out, ' ');
-            if (out.n > 1 << 18)
-                break;
-        }
+    for (const DocNode *child = doc_first(node); child; child = child->next) {
+        if (child->kind == DOC_LIST && child->first) /* GitLab nests lists of commands */
+            strbuf_add(&out, doc_text(child->first).p ? doc_text(child->first) : STR(""));
+        else if (child->kind == DOC_SCALAR)
+            strbuf_add(&out, child->text);
+        strbuf_addc(&out, ' ');
+        if (out.n > 1 << 18)
+            break;
+    }
     return out.p ? str_trim(strbuf_str(&out)) : STR("");
+}
+
+Str
+look_command(Scene *s, const DocNode *of, const char *first, const char *second)
+{
+    Str program = look_joined(s, doc_get(of, first)), words = look_joined(s, doc_get(of, second));
+    return str_of(str_printf(s->arena, STR_FMT " " STR_FMT, STR_ARG(program), STR_ARG(words)));
 }
 
 /* Does a word of lockstep's own follow its name? `lockstep --verbose migrate` too. */
@@ -169,7 +176,10 @@ look_sqlite_path(Str value)
         /* sqlite:///rel and sqlite:////abs; file:/abs and sqlite:rel as they are. */
         if (str_starts(path, STR("///")))
             path = str_sub(path, 3, path.n);
-        bool odd = !path.n || str_starts(path, STR(":")) || look_has(path, "$") ||
+        /* "file:" is also the way to name any file. */
+        bool database = schemes[i][0] == 's' || str_ends(path, STR(".db")) ||
+                        str_ends(path, STR(".sqlite")) || str_ends(path, STR(".sqlite3"));
+        bool odd = !database || !path.n || str_starts(path, STR(":")) || look_has(path, "$") ||
                    look_has(path, "{") || look_has(path, "memory");
         return odd ? STR_ABSENT : path;
     }
@@ -242,13 +252,10 @@ look_at_file(Scene *s, const SceneFile *f)
         look_for_secrets(s, f);
 }
 
-bool
-deploy_look(Arena *arena, const DeployLook *how, Findings *ret, Error *err)
+void
+look_at_files(Scene *s)
 {
-    Scene scene = {.arena = arena, .findings = ret, .image_sqlite = STR_ABSENT}, *s = &scene;
-    size_t before = ret->n;
-    if (!look_find_files(s, how, err))
-        return false;
+    size_t before = s->findings->n;
     for (size_t i = 0; i < s->files.n; i++)
         look_at_file(s, &s->files.p[i]);
     look_at_entry(s);
@@ -262,5 +269,14 @@ deploy_look(Arena *arena, const DeployLook *how, Findings *ret, Error *err)
     look_at_releases(s);
     look_at_things(s);
     rename_findings(s, before);
+}
+
+bool
+deploy_look(Arena *arena, const DeployLook *how, Findings *ret, Error *err)
+{
+    Scene scene = {.arena = arena, .findings = ret, .image_sqlite = STR_ABSENT}, *s = &scene;
+    if (!look_find_files(s, how, err))
+        return false;
+    look_at_files(s);
     return look_at_dokku(s, how, err);
 }

@@ -23,6 +23,9 @@ typedef struct DeployRule {
 const DeployRule *deploy_rule(const char *name);
 const char *deploy_rule_what(Arena *arena, const DeployRule *rule); /* without its subject */
 
+/* The first line of a script that migrates and is not lockstep; absent = none. */
+Str deploy_migrating_line(Str script, size_t *ret_line);
+
 typedef struct DeployLook {
     Wait *wait; /* with signals opened: programs are asked */
     char *const *environ_;

@@ -9,7 +9,9 @@
 static bool
 is_stack(const Scene *s, const SceneFile *f)
 {
-    if (strstr(f->name, "stack") || strstr(f->name, "swarm"))
+    Str name = str_of(f->name);
+    if (str_starts(name, STR("stack.")) || str_starts(name, STR("docker-stack")) ||
+        look_has(name, ".stack.") || look_has(name, "swarm"))
         return true;
     for (size_t i = 0; i < s->files.n; i++) {
         Str rest = s->files.p[i].text, line;
@@ -25,9 +27,7 @@ is_stack(const Scene *s, const SceneFile *f)
 static Str
 command_of(Scene *s, const DocNode *service)
 {
-    return str_of(str_printf(s->arena, STR_FMT " " STR_FMT,
-                             STR_ARG(look_joined(s, doc_get(service, "entrypoint"))),
-                             STR_ARG(look_joined(s, doc_get(service, "command")))));
+    return look_command(s, service, "entrypoint", "command");
 }
 
 /* Is it the same image, by name or by what it is built from? */
@@ -63,45 +63,40 @@ starts_with_lockstep(Scene *s, const DocNode *service)
 static bool
 waits_for(const DocNode *service, Str other)
 {
-    for
-        DOC_EACH(needed, doc_get(service, "depends_on"))
-    if (str_eq(needed->key, other))
-        return str_eq(doc_text_at(needed, "condition"), STR("service_completed_successfully"));
+    for (const DocNode *needed = doc_first(doc_get(service, "depends_on")); needed;
+         needed = needed->next)
+        if (str_eq(needed->key, other))
+            return str_eq(doc_text_at(needed, "condition"), STR("service_completed_successfully"));
     return doc_get(service, "pre_start") != NULL;
 }
 
 static void
 look_at_gates(Scene *s, const SceneFile *f, const DocNode *services, const DocNode *migrating)
 {
-    for
-        DOC_EACH(service, services)
-        {
-            bool by_lockstep;
-            if (service == migrating || !same_image(service, migrating) ||
-                doc_get(service, "profiles") ||
-                look_migrates(command_of(s, service), &by_lockstep) ||
-                starts_with_lockstep(s, service) || waits_for(service, migrating->key))
-                continue;
-            look_add(s, LOOK_MISSING_GATE, (Place){f, service->line}, STR_FMT,
-                     STR_ARG(service->key));
-        }
+    for (const DocNode *service = doc_first(services); service; service = service->next) {
+        bool by_lockstep;
+        if (service == migrating || !same_image(service, migrating) ||
+            doc_get(service, "profiles") || look_migrates(command_of(s, service), &by_lockstep) ||
+            starts_with_lockstep(s, service) || waits_for(service, migrating->key))
+            continue;
+        look_add(s, LOOK_MISSING_GATE, (Place){f, service->line}, STR_FMT, STR_ARG(service->key));
+    }
 }
 
 static bool
 has_volume(const DocNode *service, Str path)
 {
-    for
-        DOC_EACH(volume, doc_get(service, "volumes"))
-        {
-            Str target = doc_text_at(volume, "target"), text = doc_text(volume);
-            if (text.p) {
-                size_t colon = str_find(text, ':');
-                target = colon < text.n ? str_sub(text, colon + 1, text.n) : text;
-                target = str_sub(target, 0, str_find(target, ':'));
-            }
-            if (target.p && look_covers(target, path))
-                return true;
+    for (const DocNode *volume = doc_first(doc_get(service, "volumes")); volume;
+         volume = volume->next) {
+        Str target = doc_text_at(volume, "target"), text = doc_text(volume);
+        if (text.p) {
+            size_t colon = str_find(text, ':');
+            target = colon < text.n ? str_sub(text, colon + 1, text.n) : text;
+            target = str_sub(target, 0, str_find(target, ':'));
         }
+        if (target.p && look_covers(target, path))
+            return true;
+    }
     return false;
 }
 
@@ -110,21 +105,19 @@ look_at_sqlite(Scene *s, const SceneFile *f, const DocNode *service)
 {
     const DocNode *environment = doc_get(service, "environment");
     bool own = false; /* it says which database itself */
-    for
-        DOC_EACH(variable, environment)
-        {
-            Str value = doc_text(variable);
-            if (environment->kind == DOC_LIST && value.p) {
-                size_t equals = str_find(value, '=');
-                own |= look_has(value, "_URL=");
-                value = str_sub(value, equals < value.n ? equals + 1 : value.n, value.n);
-            }
-            own |= str_ends(variable->key, STR("_URL"));
-            Str path = look_sqlite_path(value);
-            if (path.p && !has_volume(service, path))
-                look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, variable->line}, "'" STR_FMT "'",
-                         STR_ARG(path));
+    for (const DocNode *variable = doc_first(environment); variable; variable = variable->next) {
+        Str value = doc_text(variable);
+        if (environment->kind == DOC_LIST && value.p) {
+            size_t equals = str_find(value, '=');
+            own |= look_has(value, "_URL=");
+            value = str_sub(value, equals < value.n ? equals + 1 : value.n, value.n);
         }
+        own |= str_ends(variable->key, STR("_URL"));
+        Str path = look_sqlite_path(value);
+        if (path.p && !has_volume(service, path))
+            look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, variable->line}, "'" STR_FMT "'",
+                     STR_ARG(path));
+    }
     for (size_t i = 0; i < s->image_volumes.n; i++)
         own |= s->image_sqlite.p && look_covers(s->image_volumes.p[i], s->image_sqlite);
     if (!own && s->image_sqlite.p && doc_get(service, "build") &&
@@ -141,20 +134,16 @@ look_at_compose(Scene *s, const SceneFile *f)
     /* render.yaml has a list of that name. */
     if (!doc_is(services, DOC_MAP) || f->chart)
         return;
-    for
-        DOC_EACH(service, services)
-        {
-            const DocNode *image = doc_get(service, "image"),
-                          *needs = doc_get(service, "depends_on");
-            look_at_sqlite(s, f, service);
-            if (stack && needs && needs->first && !starts_with_lockstep(s, service))
-                look_add(s, LOOK_SWARM_DEPENDS_ON, (Place){f, needs->line}, STR_FMT,
-                         STR_ARG(service->key));
-            if (stack && doc_text(image).p && str_ends(image->text, STR(":latest")))
-                look_add(s, LOOK_TAG_LATEST, (Place){f, image->line}, STR_FMT,
-                         STR_ARG(image->text));
-            if (!stack && look_migrates(command_of(s, service), &by_lockstep) &&
-                !look_has(command_of(s, service), "lockstep run"))
-                look_at_gates(s, f, services, service);
-        }
+    for (const DocNode *service = doc_first(services); service; service = service->next) {
+        const DocNode *image = doc_get(service, "image"), *needs = doc_get(service, "depends_on");
+        look_at_sqlite(s, f, service);
+        if (stack && needs && needs->first && !starts_with_lockstep(s, service))
+            look_add(s, LOOK_SWARM_DEPENDS_ON, (Place){f, needs->line}, STR_FMT,
+                     STR_ARG(service->key));
+        if (stack && doc_text(image).p && str_ends(image->text, STR(":latest")))
+            look_add(s, LOOK_TAG_LATEST, (Place){f, image->line}, STR_FMT, STR_ARG(image->text));
+        if (!stack && look_migrates(command_of(s, service), &by_lockstep) &&
+            !look_has(command_of(s, service), "lockstep run"))
+            look_at_gates(s, f, services, service);
+    }
 }

@@ -63,6 +63,7 @@ look_at_dokku(Scene *s, const DeployLook *how, Error *err)
                       .line = on_line,
                       .line_ctx = &answer,
                       .timeout_ms = ASK_MS};
+    size_t before = s->findings->n;
     Error why = ERROR_INIT;
     if (!child_run(how->wait, &spec, &status, &why) && why.code == ERROR_SIGNALLED) {
         *err = why;
@@ -70,9 +71,9 @@ look_at_dokku(Scene *s, const DeployLook *how, Error *err)
     }
     if (answer.known && is_old(&answer))
         look_add(s, LOOK_DOKKU_VERSION, (Place){0}, "%s", answer.text);
-    else if (!answer.known && far) {
+    else if (!answer.known && far)
         look_add(s, LOOK_DOKKU_VERSION, (Place){0}, "did not say its version");
-        s->findings->p[s->findings->n - 1].severity = SEVERITY_INFO;
-    }
+    if (!answer.known && s->findings->n > before)
+        s->findings->p[before].severity = SEVERITY_INFO;
     return true;
 }

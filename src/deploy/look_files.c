@@ -86,8 +86,8 @@ is_skipped(Str folder)
            !str_eq(folder, STR(".gitlab")) && !str_eq(folder, STR(".kamal"));
 }
 
-static void
-add_file(Scene *s, const char *path)
+void
+look_add_file(Scene *s, const char *path)
 {
     SceneKind kind = kind_of(path);
     Str rest = str_of(path);
@@ -110,7 +110,7 @@ on_git_line(void *ctx, int stream, Str line)
 {
     Scene *s = ctx;
     if (stream == 1 && line.n)
-        add_file(s, str_dup(s->arena, line));
+        look_add_file(s, str_dup(s->arena, line));
 }
 
 /* What is committed or would be; *ret_known false: there is no git, or nothing of git's here. */
@@ -158,7 +158,7 @@ walk(Scene *s, const char *dir, size_t depth, size_t *entries)
         if (e->kind == FS_DIR && !is_skipped(str_of(e->name)))
             walk(s, path, depth + 1, entries);
         else if (e->kind == FS_FILE)
-            add_file(s, path);
+            look_add_file(s, path);
     }
 }
 
@@ -202,32 +202,36 @@ without_templates(Arena *arena, Str text)
     return out.p ? strbuf_str(&out) : STR("");
 }
 
-static bool
-read_file(Scene *s, SceneFile *f)
+void
+look_parse(Scene *s, SceneFile *f)
 {
     Error ignored = ERROR_INIT;
     DocNode *root = NULL;
-    /* A link may lead anywhere; git keeps its own text, not the target's. */
-    if (fs_kind(f->path) != FS_FILE || !fs_is_inside(".", f->path) ||
-        !fs_read(s->arena, f->path, FILE_CEILING, &f->text, &ignored) ||
-        str_find(f->text, 0) < f->text.n)
-        return false;
-    if (f->kind == SCENE_TOML) {
-        if (doc_read_toml(s->arena, f->text, &root, &ignored))
-            *vec_push(s->arena, &f->docs) = root;
-        return true;
-    }
+    Docs docs = {0};
+    if (f->kind == SCENE_TOML && doc_read_toml(s->arena, f->text, &root, &ignored))
+        *vec_push(s->arena, &f->docs) = root;
     if (f->kind != SCENE_YAML && f->kind != SCENE_JSON)
-        return true;
+        return;
     size_t at = str_find_str(str_of(f->path), STR("templates/"));
     bool template = f->path[at] && look_has(f->text, "{{") &&
                     !look_has(f->text, "${{"); /* GitHub's expressions are plain text to YAML */
     if (template)
         f->chart = str_dup(s->arena, (Str){f->path, at});
     Str text = template ? without_templates(s->arena, f->text) : f->text;
-    Docs docs = {0};
     if (doc_read_yaml(s->arena, text, &docs, &ignored))
         f->docs = docs;
+}
+
+static bool
+read_file(Scene *s, SceneFile *f)
+{
+    Error ignored = ERROR_INIT;
+    /* A link may lead anywhere; git keeps its own text, not the target's. */
+    if (fs_kind(f->path) != FS_FILE || !fs_is_inside(".", f->path) ||
+        !fs_read(s->arena, f->path, FILE_CEILING, &f->text, &ignored) ||
+        str_find(f->text, 0) < f->text.n)
+        return false;
+    look_parse(s, f);
     return true;
 }
 

@@ -114,24 +114,44 @@ script_of(const Scene *s, Str word)
     return NULL;
 }
 
+/* The first line that migrates, by whatever. */
+static Str
+migrating_line(Str script, size_t *ret_line, bool *ret_by_lockstep)
+{
+    Str rest = script, line;
+    for (size_t number = 1; look_next_line(&rest, &line); number++) {
+        line = str_trim(line);
+        if (str_starts(line, STR("#")) || !look_migrates(line, ret_by_lockstep))
+            continue;
+        *ret_line = number;
+        return line;
+    }
+    return STR_ABSENT;
+}
+
+Str
+deploy_migrating_line(Str script, size_t *ret_line)
+{
+    bool by_lockstep = false;
+    Str line = migrating_line(script, ret_line, &by_lockstep);
+    return by_lockstep ? STR_ABSENT : line;
+}
+
 /* What a script that every container starts with does. */
 static void
 look_at_entry_script(Scene *s, const SceneFile *f)
 {
-    Str rest = f->text, line;
     bool told = false, by_lockstep;
+    size_t number;
     for (size_t i = 0; i < s->findings->n; i++)
         told |= s->findings->p[i].file && strcmp(s->findings->p[i].file, f->path) == 0;
-    for (size_t number = 1; look_next_line(&rest, &line); number++) {
-        line = str_trim(line);
-        if (str_starts(line, STR("#")) || !look_migrates(line, &by_lockstep))
-            continue;
-        s->entry.migrates = true;
-        s->entry.by_lockstep = by_lockstep;
-        if (!by_lockstep && !told)
-            look_add(s, LOOK_ENTRYPOINT_MIGRATES, (Place){f, number}, STR_FMT, STR_ARG(line));
+    Str line = migrating_line(f->text, &number, &by_lockstep);
+    if (!line.p)
         return;
-    }
+    s->entry.migrates = true;
+    s->entry.by_lockstep = by_lockstep;
+    if (!by_lockstep && !told)
+        look_add(s, LOOK_ENTRYPOINT_MIGRATES, (Place){f, number}, STR_FMT, STR_ARG(line));
 }
 
 void
@@ -193,39 +213,36 @@ look_at_fly(Scene *s, const SceneFile *f, const DocNode *doc)
         look_add(s, LOOK_JOB_DEADLINE, (Place){f, release->line},
                  "a release command of Fly is ended after 5 minutes");
     const DocNode *one = doc_is(mounts, DOC_LIST) ? mounts->first : mounts;
-    for
-        DOC_EACH(variable, doc_get(doc, "env"))
-        {
-            Str path = look_sqlite_path(doc_text(variable));
-            bool covered = false;
-            for (const DocNode *m = one; m; m = m == mounts ? NULL : m->next)
-                covered |= look_covers(doc_text_at(m, "destination"), path.p ? path : STR("/"));
-            if (path.p && (!covered || migrates))
-                look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, variable->line}, "'" STR_FMT "'%s",
-                         STR_ARG(path), covered ? " (in the release command)" : "");
-        }
+    for (const DocNode *variable = doc_first(doc_get(doc, "env")); variable;
+         variable = variable->next) {
+        Str path = look_sqlite_path(doc_text(variable));
+        bool covered = false;
+        for (const DocNode *m = one; m; m = m == mounts ? NULL : m->next)
+            covered |= look_covers(doc_text_at(m, "destination"), path.p ? path : STR("/"));
+        if (path.p && (!covered || migrates))
+            look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, variable->line}, "'" STR_FMT "'%s",
+                     STR_ARG(path), covered ? " (in the release command)" : "");
+    }
 }
 
 static void
 look_at_render(Scene *s, const SceneFile *f, const DocNode *doc)
 {
-    for
-        DOC_EACH(service, doc_get(doc, "services"))
-        {
-            const DocNode *before = doc_get(service, "preDeployCommand");
-            const DocNode *disk = doc_get(service, "disk");
-            if (before)
-                add_release(s, f, before->line, look_joined(s, before), true);
-        for
-            DOC_EACH(variable, doc_get(service, "envVars"))
-            {
-                const DocNode *value = doc_get(variable, "value");
-                Str path = look_sqlite_path(doc_text(value));
-                if (path.p && !(disk && look_covers(doc_text_at(disk, "mountPath"), path)))
-                    look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, value->line}, "'" STR_FMT "'",
-                             STR_ARG(path));
-            }
+    for (const DocNode *service = doc_first(doc_get(doc, "services")); service;
+         service = service->next) {
+        const DocNode *before = doc_get(service, "preDeployCommand");
+        const DocNode *disk = doc_get(service, "disk");
+        if (before)
+            add_release(s, f, before->line, look_joined(s, before), true);
+        for (const DocNode *variable = doc_first(doc_get(service, "envVars")); variable;
+             variable = variable->next) {
+            const DocNode *value = doc_get(variable, "value");
+            Str path = look_sqlite_path(doc_text(value));
+            if (path.p && !(disk && look_covers(doc_text_at(disk, "mountPath"), path)))
+                look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, value->line}, "'" STR_FMT "'",
+                         STR_ARG(path));
         }
+    }
 }
 
 void

@@ -78,12 +78,15 @@ typedef struct Scene {
 } Scene;
 
 /* ---- look.c ---- */
+void look_at_files(Scene *s); /* all of them, read and parsed */
 void look_add(Scene *s, LookRule rule, Place at, const char *subject, ...) PRINTF_LIKE(4, 5);
 /* `text` runs migrations: by lockstep, by a known tool, by a script of that name. */
 bool look_migrates(Str text, bool *ret_by_lockstep);
 bool look_has(Str text, const char *what);
 bool look_mentions(const Scene *s, const char *what); /* any file but templates' data */
 Str look_joined(Scene *s, const DocNode *node); /* words of a list, or the text; "" for NULL */
+/* Both keys' words, as a container starts with them. */
+Str look_command(Scene *s, const DocNode *of, const char *first, const char *second);
 bool look_next_line(Str *rest, Str *ret);
 /* sqlite:... as the value of a variable: the path; absent when it is none, or in memory. */
 Str look_sqlite_path(Str value);
@@ -108,6 +111,8 @@ void look_at_things(Scene *s);
 void look_at_secret(Scene *s, const SceneFile *f, const DocNode *doc);
 
 /* ---- look_files.c ---- */
+void look_add_file(Scene *s, const char *path); /* unless nothing of it matters here */
+void look_parse(Scene *s, SceneFile *f);        /* its text; what cannot be read has no docs */
 bool look_find_files(Scene *s, const DeployLook *how, Error *err) MUST_CHECK;
 /* ---- look_dokku.c ---- */
 bool look_at_dokku(Scene *s, const DeployLook *how, Error *err) MUST_CHECK;

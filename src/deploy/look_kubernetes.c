@@ -9,9 +9,7 @@
 static Str
 command_of(Scene *s, const DocNode *container)
 {
-    return str_of(str_printf(s->arena, STR_FMT " " STR_FMT,
-                             STR_ARG(look_joined(s, doc_get(container, "command"))),
-                             STR_ARG(look_joined(s, doc_get(container, "args")))));
+    return look_command(s, container, "command", "args");
 }
 
 static Str
@@ -60,34 +58,32 @@ look_at_image(Scene *s, const SceneFile *f, const DocNode *container)
 static void
 look_at_sqlite(Scene *s, const SceneFile *f, const DocNode *container)
 {
-    for
-        DOC_EACH(variable, doc_get(container, "env"))
-        {
-            const DocNode *value = doc_get(variable, "value");
-            Str path = look_sqlite_path(doc_text(value));
-            bool covered = !path.p;
-        for
-            DOC_EACH(mount, doc_get(container, "volumeMounts"))
-        covered |= look_covers(doc_text_at(mount, "mountPath"), path.p ? path : STR("/"));
+    for (const DocNode *variable = doc_first(doc_get(container, "env")); variable;
+         variable = variable->next) {
+        const DocNode *value = doc_get(variable, "value");
+        Str path = look_sqlite_path(doc_text(value));
+        bool covered = !path.p;
+        for (const DocNode *mount = doc_first(doc_get(container, "volumeMounts")); mount;
+             mount = mount->next)
+            covered |= look_covers(doc_text_at(mount, "mountPath"), path.p ? path : STR("/"));
         if (!covered && !look_has(path, "__"))
             look_add(s, LOOK_SQLITE_NO_VOLUME, (Place){f, value->line}, "'" STR_FMT "'",
                      STR_ARG(path));
-        }
+    }
 }
 
 static bool
 pod_migrates(Scene *s, const DocNode *pod, Str *ret_image)
 {
     bool by_lockstep;
-    for
-        DOC_EACH(container, doc_get(pod, "containers"))
-        {
-            if (!look_migrates(command_of(s, container), &by_lockstep) &&
-                !look_has(doc_text_at(container, "name"), "migrat"))
-                continue;
-            *ret_image = doc_text_at(container, "image");
-            return true;
-        }
+    for (const DocNode *container = doc_first(doc_get(pod, "containers")); container;
+         container = container->next) {
+        if (!look_migrates(command_of(s, container), &by_lockstep) &&
+            !look_has(doc_text_at(container, "name"), "migrat"))
+            continue;
+        *ret_image = doc_text_at(container, "image");
+        return true;
+    }
     return false;
 }
 
@@ -127,29 +123,25 @@ static void
 look_at_needs(Scene *s, const SceneFile *f, const DocNode *pod)
 {
     add_needs(s, f, pod, "ServiceAccount", "serviceAccountName");
-    for
-        DOC_EACH(volume, doc_get(pod, "volumes"))
-        {
-            add_needs(s, f, doc_get(volume, "secret"), "Secret", "secretName");
-            add_needs(s, f, doc_get(volume, "configMap"), "ConfigMap", "name");
+    for (const DocNode *volume = doc_first(doc_get(pod, "volumes")); volume;
+         volume = volume->next) {
+        add_needs(s, f, doc_get(volume, "secret"), "Secret", "secretName");
+        add_needs(s, f, doc_get(volume, "configMap"), "ConfigMap", "name");
+    }
+    for (const DocNode *container = doc_first(doc_get(pod, "containers")); container;
+         container = container->next) {
+        for (const DocNode *from = doc_first(doc_get(container, "envFrom")); from;
+             from = from->next) {
+            add_needs(s, f, doc_get(from, "secretRef"), "Secret", "name");
+            add_needs(s, f, doc_get(from, "configMapRef"), "ConfigMap", "name");
         }
-    for
-        DOC_EACH(container, doc_get(pod, "containers"))
-        {
-        for
-            DOC_EACH(from, doc_get(container, "envFrom"))
-            {
-                add_needs(s, f, doc_get(from, "secretRef"), "Secret", "name");
-                add_needs(s, f, doc_get(from, "configMapRef"), "ConfigMap", "name");
-            }
-        for
-            DOC_EACH(variable, doc_get(container, "env"))
-            {
-                const DocNode *from = doc_get(variable, "valueFrom");
-                add_needs(s, f, doc_get(from, "secretKeyRef"), "Secret", "name");
-                add_needs(s, f, doc_get(from, "configMapKeyRef"), "ConfigMap", "name");
-            }
+        for (const DocNode *variable = doc_first(doc_get(container, "env")); variable;
+             variable = variable->next) {
+            const DocNode *from = doc_get(variable, "valueFrom");
+            add_needs(s, f, doc_get(from, "secretKeyRef"), "Secret", "name");
+            add_needs(s, f, doc_get(from, "configMapKeyRef"), "ConfigMap", "name");
         }
+    }
 }
 
 static void
@@ -215,13 +207,12 @@ static bool
 has_probe(const SceneFile *f, const DocNode *pod)
 {
     bool serves = false;
-    for
-        DOC_EACH(container, doc_get(pod, "containers"))
-        {
-            if (doc_get(container, "readinessProbe") || doc_get(container, "startupProbe"))
-                return true;
-            serves |= doc_get(container, "ports") != NULL;
-        }
+    for (const DocNode *container = doc_first(doc_get(pod, "containers")); container;
+         container = container->next) {
+        if (doc_get(container, "readinessProbe") || doc_get(container, "startupProbe"))
+            return true;
+        serves |= doc_get(container, "ports") != NULL;
+    }
     return !serves || (f->chart && look_has(f->text, "robe"));
 }
 
@@ -229,23 +220,21 @@ static bool
 has_gate(Scene *s, const DocNode *pod)
 {
     bool by_lockstep;
-    for
-        DOC_EACH(first, doc_get(pod, "initContainers"))
-        {
-            Str command = command_of(s, first);
-            if (look_has(command, "wait") || look_migrates(command, &by_lockstep) ||
-                look_has(doc_text_at(first, "name"), "wait") ||
-                look_has(doc_text_at(first, "name"), "migrat"))
-                return true;
-        }
-    for
-        DOC_EACH(container, doc_get(pod, "containers"))
-        {
-            bool own = doc_get(container, "command") != NULL;
-            if ((look_migrates(command_of(s, container), &by_lockstep) && by_lockstep) ||
-                (!own && s->entry.migrates && s->entry.by_lockstep))
-                return true;
-        }
+    for (const DocNode *first = doc_first(doc_get(pod, "initContainers")); first;
+         first = first->next) {
+        Str command = command_of(s, first);
+        if (look_has(command, "wait") || look_migrates(command, &by_lockstep) ||
+            look_has(doc_text_at(first, "name"), "wait") ||
+            look_has(doc_text_at(first, "name"), "migrat"))
+            return true;
+    }
+    for (const DocNode *container = doc_first(doc_get(pod, "containers")); container;
+         container = container->next) {
+        bool own = doc_get(container, "command") != NULL;
+        if ((look_migrates(command_of(s, container), &by_lockstep) && by_lockstep) ||
+            (!own && s->entry.migrates && s->entry.by_lockstep))
+            return true;
+    }
     return false;
 }
 
@@ -259,20 +248,19 @@ look_at_deployment(Scene *s, const SceneFile *f, const DocNode *doc)
         return;
     if (!has_probe(f, pod))
         look_add(s, LOOK_MISSING_PROBE, place_of(f, name, doc), "%s", shown(s, doc_text(name)));
-    for
-        DOC_EACH(first, doc_get(pod, "initContainers"))
-    if (!str_eq(replicas, STR("1")) && look_migrates(command_of(s, first), &by_lockstep) &&
-        !by_lockstep)
-        look_add(s, LOOK_INIT_CONTAINER_MIGRATES, (Place){f, first->line}, "%s",
-                 shown(s, doc_text(name)));
-    for
-        DOC_EACH(container, doc_get(pod, "containers"))
-        {
-            Str image = doc_text_at(container, "image");
-            if (image.p && !is_ordered(doc) && !has_gate(s, pod))
-                *vec_push(s->arena, &s->services) =
-                    (Thing){place_of(f, name, doc), image, doc_text(name), f->chart, false};
-        }
+    for (const DocNode *first = doc_first(doc_get(pod, "initContainers")); first;
+         first = first->next)
+        if (!str_eq(replicas, STR("1")) && look_migrates(command_of(s, first), &by_lockstep) &&
+            !by_lockstep)
+            look_add(s, LOOK_INIT_CONTAINER_MIGRATES, (Place){f, first->line}, "%s",
+                     shown(s, doc_text(name)));
+    for (const DocNode *container = doc_first(doc_get(pod, "containers")); container;
+         container = container->next) {
+        Str image = doc_text_at(container, "image");
+        if (image.p && !is_ordered(doc) && !has_gate(s, pod))
+            *vec_push(s->arena, &s->services) =
+                (Thing){place_of(f, name, doc), image, doc_text(name), f->chart, false};
+    }
 }
 
 /* ---- which ---- */
@@ -285,15 +273,13 @@ look_at_doc(Scene *s, const SceneFile *f, const DocNode *doc)
     if (!kind.p || !version.p)
         return;
     if (str_eq(kind, STR("List")))
-        for
-            DOC_EACH(item, doc_get(doc, "items"))
-    look_at_doc(s, f, item);
-    for
-        DOC_EACH(container, doc_get(pod, "containers"))
-        {
-            look_at_image(s, f, container);
-            look_at_sqlite(s, f, container);
-        }
+        for (const DocNode *item = doc_first(doc_get(doc, "items")); item; item = item->next)
+            look_at_doc(s, f, item);
+    for (const DocNode *container = doc_first(doc_get(pod, "containers")); container;
+         container = container->next) {
+        look_at_image(s, f, container);
+        look_at_sqlite(s, f, container);
+    }
     if (str_eq(kind, STR("Job")) && str_starts(version, STR("run.googleapis.com/")))
         look_at_cloud_run(s, f, doc);
     else if (str_eq(kind, STR("Job")))

@@ -46,14 +46,12 @@ job_deploys(const DocNode *job)
     bool by_lockstep, aimed = doc_get(job, "environment") != NULL;
     if (deploys(doc_text_at(job, "uses")) || look_has(doc_text_at(job, "uses"), "deploy"))
         return true;
-    for
-        DOC_EACH(step, doc_get(job, "steps"))
-        {
-            Str run = doc_text_at(step, "run");
-            if (deploys(run) || deploys(doc_text_at(step, "uses")) ||
-                (aimed && look_migrates(run, &by_lockstep)))
-                return true;
-        }
+    for (const DocNode *step = doc_first(doc_get(job, "steps")); step; step = step->next) {
+        Str run = doc_text_at(step, "run");
+        if (deploys(run) || deploys(doc_text_at(step, "uses")) ||
+            (aimed && look_migrates(run, &by_lockstep)))
+            return true;
+    }
     return false;
 }
 
@@ -64,11 +62,18 @@ is_for_proposals(const DocNode *doc)
     const DocNode *on = doc_get(doc, "on");
     if (doc_text(on).p)
         return str_starts(on->text, STR("pull_request"));
-    for
-        DOC_EACH(one, on)
-    if (!str_starts(on->kind == DOC_MAP ? one->key : one->text, STR("pull_request")))
-        return false;
+    for (const DocNode *one = doc_first(on); one; one = one->next)
+        if (!str_starts(on->kind == DOC_MAP ? one->key : one->text, STR("pull_request")))
+            return false;
     return on != NULL;
+}
+
+/* The cluster that it deploys to lives as long as the run. */
+static bool
+is_throw_away(Str text)
+{
+    return look_has(text, "kind create") || look_has(text, "kind-action") ||
+           look_has(text, "k3d") || look_has(text, "minikube");
 }
 
 static void
@@ -76,21 +81,19 @@ look_at_workflow(Scene *s, const SceneFile *f, const DocNode *doc)
 {
     size_t line, top = 0;
     bool cancelled = is_cancelled(doc, &top), told = false;
-    if (is_for_proposals(doc))
+    if (is_for_proposals(doc) || is_throw_away(f->text))
         return;
-    for
-        DOC_EACH(job, doc_get(doc, "jobs"))
-        {
-            if (!job_deploys(job))
-                continue;
-            if (is_cancelled(job, &line))
-                look_add(s, LOOK_CANCEL_IN_PROGRESS, (Place){f, line}, "the job '" STR_FMT "'",
-                         STR_ARG(job->key));
-            else if (cancelled && !told)
-                look_add(s, LOOK_CANCEL_IN_PROGRESS, (Place){f, top}, "the job '" STR_FMT "'",
-                         STR_ARG(job->key));
-            told |= cancelled;
-        }
+    for (const DocNode *job = doc_first(doc_get(doc, "jobs")); job; job = job->next) {
+        if (!job_deploys(job))
+            continue;
+        if (is_cancelled(job, &line))
+            look_add(s, LOOK_CANCEL_IN_PROGRESS, (Place){f, line}, "the job '" STR_FMT "'",
+                     STR_ARG(job->key));
+        else if (cancelled && !told)
+            look_add(s, LOOK_CANCEL_IN_PROGRESS, (Place){f, top}, "the job '" STR_FMT "'",
+                     STR_ARG(job->key));
+        told |= cancelled;
+    }
 }
 
 /* ---- GitLab ---- */
@@ -99,17 +102,15 @@ static void
 look_at_gitlab(Scene *s, const SceneFile *f, const DocNode *doc)
 {
     const DocNode *by_default = doc_at(doc, "default.interruptible");
-    for
-        DOC_EACH(job, doc)
-        {
-            const DocNode *own = doc_get(job, "interruptible"), *one = own ? own : by_default;
-            Str script = look_joined(s, doc_get(job, "script"));
-            bool by_lockstep, aimed = doc_get(job, "environment") != NULL;
-            if (job->kind == DOC_MAP && doc_is_true(one) && !str_eq(job->key, STR("default")) &&
-                (deploys(script) || (aimed && look_migrates(script, &by_lockstep))))
-                look_add(s, LOOK_CANCEL_IN_PROGRESS, (Place){f, one->line}, "the job '" STR_FMT "'",
-                         STR_ARG(job->key));
-        }
+    for (const DocNode *job = doc_first(doc); job; job = job->next) {
+        const DocNode *own = doc_get(job, "interruptible"), *one = own ? own : by_default;
+        Str script = look_joined(s, doc_get(job, "script"));
+        bool by_lockstep, aimed = doc_get(job, "environment") != NULL;
+        if (job->kind == DOC_MAP && doc_is_true(one) && !str_eq(job->key, STR("default")) &&
+            (deploys(script) || (aimed && look_migrates(script, &by_lockstep))))
+            look_add(s, LOOK_CANCEL_IN_PROGRESS, (Place){f, one->line}, "the job '" STR_FMT "'",
+                     STR_ARG(job->key));
+    }
 }
 
 void

@@ -54,6 +54,65 @@ order_env(Arena *arena, Order *order, const char *name, Str value)
     *vec_push(arena, &order->env) = str_printf(arena, "%s=" STR_FMT, name, STR_ARG(value));
 }
 
+/* What docker, its plugins, ssh and their libraries heed. */
+static bool
+means_the_program(Str name)
+{
+    static const char *const starts[] = {"DOCKER_", "BUILDKIT_", "COMPOSE_", "SSH_",
+                                         "LD_",     "XDG_",      "GO"};
+    static const char *const names[] = {"PATH",     "HOME",        "TMPDIR",    "HTTP_PROXY",
+                                        "NO_PROXY", "HTTPS_PROXY", "ALL_PROXY", "MALLOC_ARENA_MAX"};
+    for (size_t i = 0; i < COUNT_OF(starts); i++)
+        if (str_starts(name, str_of(starts[i])))
+            return true;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (str_eq_nocase(name, str_of(names[i])))
+            return true;
+    return false;
+}
+
+bool
+order_hand(const Orders *orders, Order *order, const Words *pairs, Error *err)
+{
+    Arena *arena = orders->arena;
+    StrBuf file = strbuf_new(arena, ANSWER_CEILING);
+    char *path;
+    for (size_t i = 0; i < pairs->n; i++) {
+        Str pair = str_of(pairs->p[i]);
+        size_t end = str_find(pair, '=');
+        char *name = str_dup(arena, str_sub(pair, 0, end));
+        if (!means_the_program(str_of(name)) || orders->dry_run) {
+            order_add(arena, order, "--env", name, NULL);
+            order_env(arena, order, name, str_sub(pair, end + 1, pair.n));
+        } else if (str_find(pair, '\n') < pair.n) {
+            return error_set(err, ERROR_USAGE,
+                             "the variable '%s' has several lines, and cannot be handed on", name);
+        } else {
+            strbuf_add(&file, pair);
+            strbuf_addc(&file, '\n');
+        }
+    }
+    if (!file.n)
+        return true;
+    if (!fs_memory_file(arena, "variables", strbuf_str(&file), &path, err))
+        return false;
+    order_add(arena, order, "--env-file", path, NULL);
+    return true;
+}
+
+bool
+order_memory_file(const Orders *orders, const char *name, Str data, char **ret_path, Error *err)
+{
+    if (!orders->dry_run)
+        return fs_memory_file(orders->arena, name, data, ret_path, err);
+    Order echo = order_of(orders->arena, "echo", str_dup(orders->arena, data), NULL);
+    Str text = order_text(orders->arena, &echo);
+    *ret_path = str_dup(orders->arena, str_of(name));
+    orders->tell(orders->tell_ctx,
+                 str_of(str_printf(orders->arena, STR_FMT " > %s", STR_ARG(text), name)));
+    return true;
+}
+
 /* Quoted where a shell would read it otherwise. */
 static void
 add_word(StrBuf *out, const char *word)
@@ -104,9 +163,10 @@ static void
 on_line(void *ctx, int stream, Str line)
 {
     Listener *l = ctx;
-    if (l->order->line && stream == 1) {
+    if (l->order->line && (stream == 1 || l->order->line_of_both)) {
         l->order->line(l->order->line_ctx, stream, line);
-        return;
+        if (stream == 1)
+            return;
     }
     if (l->order->to_log && line.n)
         log_info("deploy.output", "%s: " STR_FMT, l->stage, STR_ARG(line));

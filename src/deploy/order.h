@@ -34,8 +34,9 @@ typedef struct Order {
     const char *stage; /* "docker", for the log and errors; NULL = argv[0] */
     /* In a dry run it answers this on stdout; NULL = "". */
     const char *pretend;
-    /* Each line of stdout, in place of `out`; may be NULL. */
+    /* Each line of stdout, in place of `out`, as it comes; may be NULL. */
     void (*line)(void *ctx, int stream, Str line);
+    bool line_of_both; /* of stderr, too, which is in `said` nevertheless */
     void *line_ctx;
 } Order;
 
@@ -52,6 +53,15 @@ Order order_of(Arena *arena, const char *program, ...) __attribute__((sentinel))
 void order_add(Arena *arena, Order *order, const char *word, ...) __attribute__((sentinel));
 /* `--env NAME` style: NAME into the words elsewhere, the value here. */
 void order_env(Arena *arena, Order *order, const char *name, Str value);
+/* `--env NAME` for each NAME=VALUE, the value in the environment; of those that would mean the
+ * program itself (PATH, HOME, DOCKER_HOST, ...) in an `--env-file` in memory, which takes no value
+ * of several lines: ERROR_USAGE. */
+bool order_hand(const Orders *orders, Order *order, const Words *pairs, Error *err) MUST_CHECK;
+
+/* A file for a program to read that is nowhere on disk. In a dry run its path is its name, and what
+ * it holds is told as a command that would write it. */
+bool order_memory_file(
+    const Orders *orders, const char *name, Str data, char **ret_path, Error *err) MUST_CHECK;
 
 /*
  * Runs it to its end. ERROR_USAGE where the program is not installed; ERROR_FAILED with what it

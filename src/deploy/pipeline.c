@@ -18,8 +18,9 @@
 
 enum { BUILD_MS = 3600000, PUSH_MS = 1800000, LOOK_EVERY_MS = 1000 };
 
-static const Platform *const platforms[] = {&platform_docker, &platform_kubernetes,
-                                           &platform_cloud_run};
+static const Platform *const platforms[] = {&platform_docker,     &platform_compose,
+                                            &platform_swarm,      &platform_dokku,
+                                            &platform_kubernetes, &platform_cloud_run};
 
 const char *const *
 deploy_targets(void)
@@ -237,7 +238,7 @@ schema_stands(const Deploy *d)
     return m->applied && m->version
                ? str_printf(d->arena, "the schema is at %s (%lld applied by this deploy)",
                             m->version, (long long)m->applied)
-               : "the schema is as it was";
+               : "no migration was applied";
 }
 
 /* Only when it was asked for: what was written since by whoever saw the new schema may be lost. */
@@ -271,7 +272,7 @@ put_back(Deploy *d, Error *err)
 {
     Error why = ERROR_INIT;
     bool stopped = err->code == ERROR_SIGNALLED;
-    log_warn("deploy.failed", "Deploy failed: %s; putting back", err->message);
+    log_warn("deploy.undoing", "putting back what served before: %s", err->message);
     wait_cleanup_begin(d->orders.wait);
     bool back = d->platform->put_back(d, &why);
     if (back)
@@ -338,7 +339,7 @@ run_phases(Deploy *d, Error *err)
         log_info("deploy.phase", "deploy %s: %s (%zu/%zu)", d->options->app, phase->name, ++number,
                  total);
         if (!phase->run(d, err))
-            return phase->undoable ? put_back(d, err) : false;
+            return phase->undoable && !d->left_alone ? put_back(d, err) : false;
     }
     return true;
 }
@@ -379,6 +380,7 @@ bool
 deploy_run(Arena *arena, Wait *wait, const DeployOptions *options, Error *err)
 {
     Deploy d = {.arena = arena,
+                .unit = options->app,
                 .options = options,
                 .id = run_new_id(arena),
                 .image = options->image,

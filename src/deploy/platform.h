@@ -20,6 +20,8 @@ typedef struct Deploy {
     const Platform *platform;
     Orders orders;
     const char *id;    /* of this deploy: in names and labels */
+    const char *unit;  /* what containers made for the deploy are called after: the app, or what a
+                        * platform's `settle` or `lock` says that tells it from others */
     const char *image; /* as asked for; after `inspect` exactly that: a digest or an id */
     Image inside;      /* what it holds, once it was inspected */
     /* The path of lockstep in it, or where ours is put in the migration's container. */
@@ -33,6 +35,7 @@ typedef struct Deploy {
     const char *before;
     JobReport migrated;
     bool locked;
+    bool left_alone; /* `release` failed and changed nothing: there is nothing to put back */
     void *state;
 } Deploy;
 

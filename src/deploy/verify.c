@@ -14,10 +14,8 @@
 
 enum { ANSWER_MS = 5000 };
 
-/* Milliseconds since an RFC 3339 time of the engine, by this machine's clock; 0 where it is none.
- */
-static int64_t
-since_ms(Str started)
+int64_t
+verify_since_ms(Str started)
 {
     struct tm when = {0};
     const char *end = started.p ? strptime(started.p, "%Y-%m-%dT%H:%M:%S", &when) : NULL;
@@ -34,7 +32,7 @@ verify_state(const json_t *container)
         return SERVICE_BAD;
     if (health.n && !str_eq(health, STR("none")))
         return str_eq(health, STR("healthy")) ? SERVICE_GOOD : SERVICE_STARTING;
-    return since_ms(value_text(container, "State.StartedAt")) >= SERVICE_UPTIME_MS
+    return verify_since_ms(value_text(container, "State.StartedAt")) >= SERVICE_UPTIME_MS
                ? SERVICE_GOOD
                : SERVICE_STARTING;
 }
@@ -43,6 +41,7 @@ typedef struct Asked {
     const char *name; /* of the container */
     const char *url;  /* asked from here; NULL = not */
     bool inside;      /* asked by its own lockstep */
+    bool alone;       /* asked nothing */
     char port[16];
 } Asked;
 
@@ -76,8 +75,9 @@ ask_inside(Deploy *d, const Asked *asked, bool *ret_well, Str *ret_why, Error *e
     order.may_fail = true;
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
+    size_t error = str_find_str(answer.said, STR("error: "));
     *ret_well = answer.status == 0;
-    *ret_why = answer.said;
+    *ret_why = error < answer.said.n ? str_sub(answer.said, error + 7, answer.said.n) : answer.said;
     /* 3 and 4: it is up and unwell, or does not listen yet. */
     if (answer.status == 0 || answer.status == 3 || answer.status == 4)
         return true;
@@ -106,7 +106,7 @@ choose(Deploy *d, Asked *asked, const json_t *container, Error *err)
 {
     const char *health = d->options->health, *port;
     json_t *exposed = value_at(container, "Config.ExposedPorts"), *ignored;
-    if (!health || asked->url || asked->inside)
+    if (!health || asked->alone || asked->url || asked->inside)
         return true;
     if (http_is_url(health)) {
         asked->url = health;
@@ -160,15 +160,26 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
     return true;
 }
 
+static bool
+until_well(Deploy *d, Asked *asked, Error *err)
+{
+    if (deploy_until(d, is_well, asked, d->options->verify_ms, "the new release is not healthy",
+                     err))
+        return true;
+    Str tail = err->detail[0] ? STR("") : engine_tail(d, asked->name);
+    return tail.n ? error_detail(err, "it printed last:\n" STR_FMT, STR_ARG(tail)) : false;
+}
+
 bool
 verify_container(Deploy *d, const char *name, Error *err)
 {
-    Asked asked = {.name = name};
-    if (deploy_until(d, is_well, &asked, d->options->verify_ms, "the new release is not healthy",
-                     err))
-        return true;
-    Str tail = err->detail[0] ? STR("") : engine_tail(d, name);
-    return tail.n ? error_detail(err, "it printed last:\n" STR_FMT, STR_ARG(tail)) : false;
+    return until_well(d, &(Asked){.name = name}, err);
+}
+
+bool
+verify_alone(Deploy *d, const char *name, Error *err)
+{
+    return until_well(d, &(Asked){.name = name, .alone = true}, err);
 }
 
 static bool

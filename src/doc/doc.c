@@ -20,6 +20,12 @@ doc_node(DocBuilder *b, DocKind kind, size_t line)
     return node;
 }
 
+const DocNode *
+doc_first(const DocNode *parent)
+{
+    return parent ? parent->first : NULL;
+}
+
 bool
 doc_is(const DocNode *node, DocKind kind)
 {
@@ -31,22 +37,19 @@ get(const DocNode *map, Str key)
 {
     if (!doc_is(map, DOC_MAP))
         return NULL;
-    for
-        DOC_EACH(child, map)
-    if (str_eq(child->key, key))
-        return child;
-    for
-        DOC_EACH(child, map)
-        {
-            if (!str_eq(child->key, STR("<<")))
-                continue;
-            const DocNode *found = get(child, key);
-        for
-            DOC_EACH(one, child->kind == DOC_LIST ? child : NULL)
-        found = found ? found : get(one, key);
+    for (const DocNode *child = doc_first(map); child; child = child->next)
+        if (str_eq(child->key, key))
+            return child;
+    for (const DocNode *child = doc_first(map); child; child = child->next) {
+        if (!str_eq(child->key, STR("<<")))
+            continue;
+        const DocNode *found = get(child, key);
+        for (const DocNode *one = doc_first(child->kind == DOC_LIST ? child : NULL); one;
+             one = one->next)
+            found = found ? found : get(one, key);
         if (found)
             return found;
-        }
+    }
     return NULL;
 }
 

@@ -44,9 +44,8 @@ Str doc_text(const DocNode *node);
 Str doc_text_at(const DocNode *map, const char *path);
 bool doc_is_true(const DocNode *node); /* plain true, yes, on, in any case */
 bool doc_is(const DocNode *node, DocKind kind);
-/* Children of a list or map; of a scalar it is none. */
-#define DOC_EACH(child, parent)                                                                    \
-    (const DocNode *child = (parent) ? (parent)->first : NULL; child; child = child->next)
+/* The first child of a list or map; NULL for a scalar or NULL. The others are its `next`. */
+const DocNode *doc_first(const DocNode *parent);
 
 /* For the two readers. */
 typedef struct DocBuilder {

@@ -44,15 +44,13 @@ copy(DocBuilder *b, const DocNode *from, size_t line)
         return NULL;
     node->text = from->text;
     node->quoted = from->quoted;
-    for
-        DOC_EACH(child, from)
-        {
-            *end = copy(b, child, child->line);
-            if (!*end)
-                return NULL;
-            (*end)->key = child->key;
-            end = &(*end)->next;
-        }
+    for (const DocNode *child = doc_first(from); child; child = child->next) {
+        *end = copy(b, child, child->line);
+        if (!*end)
+            return NULL;
+        (*end)->key = child->key;
+        end = &(*end)->next;
+    }
     return node;
 }
 

@@ -43,8 +43,9 @@ struct Notify {
 bool
 notify_wants(const char *event)
 {
-    static const char *const wanted[] = {"migration.started", "migration.finished",
-                                         "migration.failed", "migration.blocked"};
+    static const char *const wanted[] = {
+        "migration.started", "migration.finished", "migration.failed", "migration.blocked",
+        "deploy.started",    "deploy.finished",    "deploy.failed"};
     for (size_t i = 0; i < COUNT_OF(wanted); i++)
         if (strcmp(event, wanted[i]) == 0)
             return true;

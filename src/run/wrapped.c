@@ -67,12 +67,13 @@ fill_plan(Arena *arena, Survey *s)
 /* Nothing seems to be pending, but something is not as the last success left it. A tool does more
  * than its table tells (Django makes permissions after migrating), and knows more than its files:
  * it is started once. Not where nothing was ever recorded, as another may migrate here; not where
- * the database knows more than this image, as most tools refuse that. */
+ * the database knows more than this image, as most tools refuse that, nor where there are several
+ * heads, all applied, as `upgrade head` does. */
 static bool
 is_worth_asking(const Survey *s)
 {
-    return s->plan.state == PLAN_CURRENT && !s->plan.missing.n && s->ledger.runs_exists &&
-           !s->facts.read_only && !s->facts.standby;
+    return s->plan.state == PLAN_CURRENT && !s->plan.missing.n && s->tool_files.heads.n < 2 &&
+           s->ledger.runs_exists && !s->facts.read_only && !s->facts.standby;
 }
 
 bool

@@ -166,17 +166,9 @@ tell_changes(Lead *l, const ToolState *before, const ToolState *after)
 static bool
 refuse_trouble(const ToolTrouble *trouble, Error *err)
 {
-    error_set(err, ERROR_FAILED, "%s", trouble->what);
-    return error_hint(err, "%s", trouble->repair);
-}
-
-/* Of a migration that failed: then it can simply be tried again. */
-static bool
-leaves_nothing(const Lead *l)
-{
-    unsigned atomic = TOOL_ATOMIC_EACH | TOOL_ATOMIC_ALL;
-    return (l->options->project->tool->flags & atomic) &&
-           (db_caps(l->control) & DB_CAP_DDL_TRANSACTION);
+    SCRATCH_ARENA(scratch);
+    error_set(err, trouble->of_files ? ERROR_USAGE : ERROR_FAILED, "%s", trouble->what);
+    return error_hint(err, "%s", trouble_hint(scratch, trouble));
 }
 
 static bool
@@ -200,12 +192,12 @@ tool_failed(const Lead *l, const Output *output, int status, Error *err)
                      str_from_duration_ms(scratch, l->options->max_block_ms));
     if (trouble) {
         error_detail(err, "%s", trouble->what);
-        return error_hint(err, "%s", trouble->repair);
+        return error_hint(err, "%s", trouble_hint(scratch, trouble));
     }
     if (l->survey->plan.pending.n)
         error_detail(err, "still pending: %zu, the first is %s", l->survey->plan.pending.n,
                      l->survey->plan.pending.p[0].m->version);
-    if (l->guard.cancelled && !leaves_nothing(l))
+    if (l->guard.cancelled && !tool_leaves_nothing(tool, l->control))
         error_hint(err, "What the migration had done before that statement may be there still: see "
                         "that it can be run again, or give --max-block more time.");
     return false;
@@ -285,11 +277,12 @@ run_once(Lead *l, char *const *argv, Error *err)
 static bool
 run_until_done(Lead *l, char *const *argv, Error *err)
 {
+    const Tool *tool = l->options->project->tool;
     int64_t until = clock_ms() + l->options->retry_for_ms;
     for (int tries = 0; !run_once(l, argv, err); tries++) {
         int64_t delay = clock_backoff_ms(tries, RETRY_FIRST_MS, RETRY_LAST_MS);
         /* On a lock time-out, that is; or the guard cancelled. */
-        if (err->cls != ERROR_CLASS_LOCK_TIMEOUT || !leaves_nothing(l) ||
+        if (err->cls != ERROR_CLASS_LOCK_TIMEOUT || !tool_leaves_nothing(tool, l->control) ||
             clock_ms() + delay > until)
             return false;
         SCRATCH_ARENA(scratch);
@@ -312,10 +305,11 @@ run_until_done(Lead *l, char *const *argv, Error *err)
 static void
 tell_troubles(const ToolState *state)
 {
+    SCRATCH_ARENA(scratch);
     for (size_t i = 0; i < state->troubles.n; i++) {
         if (!state->troubles.p[i].blocks)
             log_warn("migration.trouble", "%s. %s", state->troubles.p[i].what,
-                     state->troubles.p[i].repair);
+                     trouble_hint(scratch, &state->troubles.p[i]));
     }
 }
 

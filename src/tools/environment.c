@@ -117,34 +117,44 @@ set_present(Arena *arena, char **environ_, const char *name, const char *value)
     return environ_;
 }
 
-/* The parts of the URL in the variables that are set already, which would contradict it; and in
- * libpq's where the tool reads nothing else. */
+/* One family: its variables that are set already, which would contradict the URL. What the URL
+ * leaves out libpq takes from its own variables, for lockstep as for the tool; elsewhere it is the
+ * default. */
 static char **
-hand_parts(Arena *arena, const Project *project, char **environ_, const DbUrl *url)
+hand_set(Arena *arena, char **environ_, const EnvDatabase *set, const DbUrl *url, bool always)
 {
+    static const int ports[] = {[DB_POSTGRES] = 5432, [DB_MYSQL] = 3306, [DB_SQLITE] = 0};
+    bool libpq = strcmp(set->names[PART_HOST][0], "PGHOST") == 0;
+    int port = url->port || libpq ? url->port : ports[url->engine];
     const char *values[PART_ENGINE] = {
         [PART_HOST] = url->host,
-        [PART_PORT] = url->port ? str_printf(arena, "%d", url->port) : NULL,
+        [PART_PORT] = port ? str_printf(arena, "%d", port) : NULL,
         [PART_DATABASE] = url->database,
         [PART_USER] = url->user,
         [PART_PASSWORD] = secret_is_set(url->password) ? secret_reveal(url->password) : NULL};
-    bool client = project->tool == tool_row(TOOL_LEY) || project->tool == tool_row(TOOL_SQITCH) ||
-                  project->tool == tool_row(TOOL_POSTGRATOR) ||
-                  project->tool == tool_row(TOOL_DB_MIGRATE);
-    static const char *const service[] = {"PGSERVICE", NULL}; /* stronger than the others */
+    for (size_t part = 0; part < PART_ENGINE; part++) {
+        const char *const *names = set->names[part], *value = values[part];
+        for (size_t k = 0; k < ENV_DATABASE_NAMES && names[k] && (value || !libpq); k++)
+            environ_ = set_present(arena, environ_, names[k], text_or_empty(value));
+        if (libpq && always && value)
+            environ_ = env_with(arena, environ_, names[0], value);
+    }
+    return environ_;
+}
+
+static char **
+hand_parts(Arena *arena, const Project *project, char **environ_, const DbUrl *url)
+{
+    static const char *const service[] = {"PGSERVICE", NULL}; /* stronger than libpq's others */
+    const Tool *tool = project->tool;
+    bool reads_nothing_else = tool == tool_row(TOOL_LEY) || tool == tool_row(TOOL_SQITCH) ||
+                              tool == tool_row(TOOL_POSTGRATOR) ||
+                              tool == tool_row(TOOL_DB_MIGRATE);
     if (url->engine == DB_POSTGRES)
         environ_ = env_without(arena, environ_, service);
-    for (size_t i = 0; i < ENV_DATABASE_SETS; i++) {
-        const EnvDatabase *set = &env_databases[i];
-        bool libpq = strcmp(set->names[PART_HOST][0], "PGHOST") == 0;
-        for (size_t part = 0; part < PART_ENGINE && is_for(set->engine, url); part++) {
-            for (size_t k = 0; k < ENV_DATABASE_NAMES && set->names[part][k]; k++)
-                environ_ =
-                    set_present(arena, environ_, set->names[part][k], text_or_empty(values[part]));
-            if (libpq && client && values[part])
-                environ_ = env_with(arena, environ_, set->names[part][0], values[part]);
-        }
-    }
+    for (size_t i = 0; i < ENV_DATABASE_SETS; i++)
+        if (is_for(env_databases[i].engine, url))
+            environ_ = hand_set(arena, environ_, &env_databases[i], url, reads_nothing_else);
     return environ_;
 }
 

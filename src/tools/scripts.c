@@ -115,14 +115,16 @@ look_at_line(Arena *arena, Str text, const char *file, size_t line, Findings *re
     char words[PATTERN_MAX];
     if (applied_by(text, words) == TOOL_COUNT)
         return;
+    /* `release: ...`, `release_command = ...`, `preDeployCommand: ...`: in one container. */
+    bool once = str_starts(trimmed, STR("release")) || says(text, "preDeployCommand");
     add(arena, ret,
         &(Finding){.rule = "migrates-by-hand",
                    .severity = SEVERITY_WARNING,
-                   .message = str_printf(arena,
-                                         "`%s` runs without a lock: replicas that start at once "
-                                         "migrate at once",
-                                         words),
-                   .safer = "Remove it, and start with `lockstep run -- PROGRAM`."},
+                   .message =
+                       str_printf(arena, "`%s` runs without a lock: %s at once migrate at once",
+                                  words, once ? "deploys" : "replicas that start"),
+                   .safer = once ? "Write `lockstep migrate` in its place."
+                                 : "Remove it, and start with `lockstep run -- PROGRAM`."},
         file, line);
 }
 

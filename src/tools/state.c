@@ -500,7 +500,8 @@ tool_state(Arena *arena,
         state.known = false;
     else
         compare(arena, project, &rows, &state);
-    if (tool->trouble && state.table_exists && !tool->trouble(arena, db, project, &state, err))
+    bool looks = state.table_exists || tool->trouble == alembic_trouble;
+    if (tool->trouble && looks && !tool->trouble(arena, db, project, &state, err))
         return false;
     if (!index_trouble(arena, db, schema, &state, err))
         return false;

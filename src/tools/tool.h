@@ -77,7 +77,7 @@ typedef struct Tool {
     /* Migrations out of the files, in order. ret->known stays false where only the tool knows. */
     bool (*files)(Arena *arena, const Project *project, ToolFiles *ret, Error *err);
     /* After files and rows were compared: what only this tool's table can say (a dirty mark, a
-     * stuck lock, several heads). */
+     * stuck lock), and several heads, which fail without a table too. */
     bool (*trouble)(Arena *arena, Db *db, const Project *project, ToolState *state, Error *err);
 } Tool;
 
@@ -175,11 +175,12 @@ typedef struct ToolRow {
 } ToolRow;
 
 typedef struct ToolTrouble {
-    char *id;     /* of the migration; NULL = the tool as a whole */
-    char *what;   /* sentence: what was found */
-    char *repair; /* sentence: what `lockstep repair` does about it, or what a person must do */
-    char *sql;    /* what repair runs; NULL = a person is needed */
-    bool blocks;  /* the tool would fail (or do harm) as long as it is so; else it is a warning */
+    char *id;      /* of the migration; NULL = the tool as a whole */
+    char *what;    /* sentence: what was found */
+    char *repair;  /* sentence: what `lockstep repair` does about it, or what a person must do */
+    char *sql;     /* what repair runs; NULL = a person is needed */
+    bool of_files; /* of the image, not of the database */
+    bool blocks;   /* the tool would fail (or do harm) as long as it is so; else it is a warning */
 } ToolTrouble;
 
 struct ToolState {
@@ -203,6 +204,10 @@ bool tool_state(Arena *arena,
                 ToolState *ret,
                 Error *err) MUST_CHECK;
 
+/* What clears it, for people: the repair, and whether lockstep does it. */
+char *trouble_hint(Arena *arena, const ToolTrouble *trouble);
+/* Of a migration that failed: it and its row share a transaction, also for DDL. */
+bool tool_leaves_nothing(const Tool *tool, const Db *db);
 /* The first trouble that keeps the tool from migrating; NULL = none. */
 const ToolTrouble *tool_blocked(const ToolState *state);
 

@@ -72,14 +72,14 @@ is_implied(const ToolFiles *files, const ToolIndex *index, const DbResult *rows,
     return false;
 }
 
+/* `upgrade head`, or Flask's `db upgrade`, which means the same; others name what they want. */
 static bool
-says_heads(const Project *project)
+wants_one_head(const Project *project)
 {
-    for (char **word = project->apply; word && *word; word++) {
-        if (strcmp(*word, "heads") == 0)
-            return true;
-    }
-    return false;
+    bool ret = false;
+    for (char **word = project->apply; word && *word; word++)
+        ret |= strcmp(*word, "head") == 0 || (strcmp(*word, "upgrade") == 0 && !word[1]);
+    return ret;
 }
 
 static char *
@@ -100,16 +100,22 @@ alembic_trouble(Arena *arena, Db *db, const Project *project, ToolState *state, 
     enum { ROWS_MAX = 100 };
     const ToolFiles *files = state->files;
     DbResult rows;
-    if (files->known && files->heads.n > 1 && !says_heads(project) && state->pending.n) {
+    if (files->known && files->heads.n > 1 && wants_one_head(project) && state->pending.n) {
+        bool flask = project->tool == tool_row(TOOL_FLASK_MIGRATE);
+        const char *program = flask ? "flask db" : "alembic";
         ToolTrouble *t = tool_trouble(arena, state, true);
+        t->of_files = true;
         t->what = str_printf(arena,
-                             "the migrations have %zu heads (%s), and `upgrade head` fails where "
+                             "the migrations have %zu heads (%s), and `%s upgrade` fails where "
                              "there is more than one",
-                             files->heads.n, join(arena, &files->heads));
-        t->repair = str_printf(arena, "Merge them (`alembic merge heads`), or let lockstep run "
-                                      "`upgrade heads` with --command");
+                             files->heads.n, join(arena, &files->heads), program);
+        t->repair =
+            str_printf(arena,
+                       "Merge them with `%s merge heads` and commit what it makes, or apply "
+                       "them all: --command '%s upgrade heads'",
+                       program, program);
     }
-    if (!files->known)
+    if (!files->known || !state->table_exists)
         return true;
     if (!db_ask(db, arena, Q_TOOL_ROWS,
                 DB_ARGS(ARG_RAW("id", STR("version_num")), ARG_RAW("second", STR("null")),
@@ -296,4 +302,18 @@ tool_blocked(const ToolState *state)
             return &state->troubles.p[i];
     }
     return NULL;
+}
+
+char *
+trouble_hint(Arena *arena, const ToolTrouble *trouble)
+{
+    return str_printf(arena, "%s%s.", trouble->repair,
+                      trouble->sql ? "; `lockstep repair` does that" : "");
+}
+
+bool
+tool_leaves_nothing(const Tool *tool, const Db *db)
+{
+    return (tool->flags & (TOOL_ATOMIC_EACH | TOOL_ATOMIC_ALL)) &&
+           (db_caps(db) & DB_CAP_DDL_TRANSACTION);
 }

@@ -63,15 +63,14 @@ def nothing_to_do(bench, title):
     bench.server.fresh(database)
     lockstep, own = project.run(database), project.own(database)
     psql = Program(PSQL, [bench.psql, "-X", "-c", "select 1", bench.server.url(database)])
-    for program in (lockstep, own, psql):
+    programs = [lockstep, psql, own]
+    for program in programs:
         program.time()
-    own.time()
     said = bench.crowd(lockstep, 1)[1]
     if "nothing is pending" not in said:
         sys.exit(f"{section}: something was done:\n{said}")
-    medians = take_turns([lockstep, psql], bench.rounds(21))
-    medians.update(take_turns([own], bench.rounds(7)))
-    for program in (lockstep, psql, own):
+    medians = take_turns(programs, bench.rounds(15))
+    for program in programs:
         bench.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms")
     bench.target(section, "30 x lockstep / the tool", 30 * medians[lockstep.name] / medians[own.name],
                  1)

@@ -15,9 +15,8 @@ count(const DocNode *node)
     size_t nodes = 1;
     if (node->line == 0 || (node->kind == DOC_SCALAR && (node->first || !node->text.p)))
         abort();
-    for
-        DOC_EACH(child, node)
-    nodes += count(child);
+    for (const DocNode *child = doc_first(node); child; child = child->next)
+        nodes += count(child);
     return nodes;
 }
 

@@ -49,6 +49,8 @@ def test_scripts(sqlite_app):
         ("Procfile", 1): "migrates-by-hand",
     }
     text = app.run("check", expect=6).out
+    assert "`flask db upgrade` runs without a lock: deploys at once migrate at once" in text
+    assert "    Write `lockstep migrate` in its place.\n" in text
     assert "docker-entrypoint.sh:3: error: `makemigrations`" in text
 
 

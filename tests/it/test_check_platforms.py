@@ -350,7 +350,8 @@ RIGHT = {
         "compose.yaml": "services:\n  web: {build: ., volumes: ['data:/data:rw']}\n"
         "  long:\n    image: x:1\n    environment: {DATABASE_URL: 'sqlite:////srv/db/app.db'}\n"
         "    volumes: [{type: volume, source: a, target: /srv/db}]\n"
-        "  test: {image: x:1, environment: {DATABASE_URL: 'sqlite::memory:'}}\n",
+        "  test: {image: x:1, environment: {DATABASE_URL: 'sqlite::memory:'}}\n"
+        "  other: {image: x:1, environment: ['CONFIG=file:/etc/x.yaml']}\n",
         "fly.toml": '[env]\nDATABASE_URL = "sqlite:////data/app.db"\n'
         '[mounts]\nsource = "data"\ndestination = "/data"\n',
     },
@@ -379,6 +380,8 @@ RIGHT = {
         ".github/workflows/preview.yml": "on: pull_request\n"
         "concurrency: {group: x, cancel-in-progress: true}\n"
         "jobs: {deploy: {steps: [{run: flyctl deploy}]}}\n",
+        ".github/workflows/e2e.yml": "on: push\nconcurrency: {group: x, cancel-in-progress: true}\n"
+        "jobs: {e2e: {steps: [{uses: helm/kind-action@v1}, {run: kubectl apply -f k8s}]}}\n",
         ".github/workflows/deploy.yml": "on: {push: {branches: [main]}}\n"
         "concurrency: {group: deploy, cancel-in-progress: false}\njobs:\n  deploy:\n    env:\n"
         "      SSH_KEY: ${{ secrets.SSH_KEY }}\n      TOKEN: ${{ secrets.TOKEN }}\n"
@@ -399,6 +402,11 @@ RIGHT = {
         "      DATABASE_URL: postgres://app:app@db/app\n",
         "k8s/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n"
         "  password: cG9zdGdyZXMx\n",
+        "chart/values.yaml": "existingSecret: regcred1\nauth: {token: x}\n"
+        "clientSecret: app-client-2\nconfig: file:/etc/app1/x.yaml\n",
+        ".github/workflows/test.yml": "on: push\njobs:\n  x:\n    env:\n"
+        f"      POSTGRES_PASSWORD: {PASSWORD}\n"
+        f"      DATABASE_URL: postgres://app:{PASSWORD}@db:5432/app\n",
         "public.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n",
         "notes.md": f"PASSWORD={PASSWORD}\n",
     },
@@ -437,6 +445,30 @@ def test_right(lockstep, name):
     assert not project(lockstep, RIGHT[name])
     found = [one for one in look(lockstep) if one["rule"] != "migrates-by-hand"]
     assert found == []
+
+
+PROJECTS = {
+    "sql": {"migrations/001_a.sql": "CREATE TABLE a (id integer);\n",
+            "Dockerfile": "FROM scratch\nEXPOSE 8000\nCMD [\"/serve\"]\n"},
+    "django": {"manage.py": "import django\n", "requirements.txt": "django\ngunicorn\n",
+               "Dockerfile": "FROM python:3\nCMD [\"gunicorn\", \"app\"]\n"},
+    "empty": {},
+}
+
+
+@pytest.mark.parametrize("kind", PROJECTS)
+def test_what_init_writes(lockstep, kind):
+    """All platforms in one project: its files are what these rules ask for."""
+    project(lockstep, PROJECTS[kind])
+    dokku(lockstep, "ssh", "echo dokku version v0.38.27", "/dev/null")
+    listed = lockstep.run("init").out
+    platforms = [name for name in re.findall(r"^ *([a-z-]+) {2,}", listed, re.MULTILINE)]
+    assert {"dokku", "github", "kubernetes", "helm", "compose", "swarm", "fly"} <= set(platforms)
+    for platform in platforms:
+        lockstep.run("init", platform, "--app", "shop", "--image", "ghcr.io/acme/shop",
+                     *(["--", "serve"] if kind == "empty" else []))
+    rules = set(re.findall(r'^LOOK\(\w+, "([a-z-]+)"', TABLE.split("told elsewhere")[0], re.MULTILINE))
+    assert [one for one in look(lockstep) if one["rule"] in rules] == []
 
 
 def test_every_rule_has_a_case():

@@ -252,7 +252,7 @@ def test_migrations_are_rolled_back_where_they_say_so(running):
     with_mark = running.image("3", TWO | marked | {"003_b.sql": "CREATE TABLE b (x int);",
                               "003_b.down.sql": "-- lockstep: reversible\nDROP TABLE b;"}, SICK)
     result = running.deploy(with_mark, *words, expect=7)
-    assert "rolled back 1 migration" in result.err and "the schema is as it was" in result.err
+    assert "rolled back 1 migration" in result.err and "no migration was applied" in result.err
     assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
     assert running.serves() == "version 1"
 
@@ -292,3 +292,28 @@ def test_putting_back_fails(running):
     assert "A person is needed" in result.err and "the schema is at 002" in result.err
     running.deploy(running.image("3", TWO), *HEALTH, "--options", "-v data:/data")
     assert running.serves() == "version 3"
+
+
+def test_the_database_that_is_expected(running):
+    """Checked where the migration runs, before anything is applied."""
+    image = running.image("2", TWO)
+    running.lockstep.write("lockstep.yaml", "deploy: {engine: postgresql}\n")
+    result = running.deploy(image, *HEALTH, expect=6)
+    assert "postgresql" in result.err and "nothing was released" in result.err
+    assert running.query("SELECT count(*) FROM lockstep_migrations") == ["1"]
+    running.lockstep.write("lockstep.yaml", "deploy: {engine: sqlite, version: '3'}\n")
+    running.deploy(image, *HEALTH)
+    assert running.serves() == "version 2"
+
+
+def test_backup_first(running, sqlite):
+    """From here, of the database that is named here; without one nothing is migrated."""
+    running.lockstep.use(sqlite)
+    sqlite.execute("CREATE TABLE kept (x int)")
+    words = (*HEALTH, "--backup", "backups/")
+    result = running.deploy(running.image("2", TWO), *words)
+    lines = result.err.splitlines()
+    made = [n for n, line in enumerate(lines) if "backup: backups/" in line]
+    assert len(made) == 1 and made[0] < [n for n, line in enumerate(lines) if "applied" in line][0]
+    result = running.deploy("web:2", *HEALTH, "--backup", "/proc/nowhere/", expect=None)
+    assert result.exit not in (0, 7, 8) and "so nothing was migrated" in result.err

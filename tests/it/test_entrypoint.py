@@ -7,8 +7,6 @@ import os
 import pathlib
 import shutil
 import signal
-import urllib.error
-import urllib.request
 
 import pytest
 from support import net, secrets, tools
@@ -182,16 +180,6 @@ def test_release_command(django):
 # -- probes -----------------------------------------------------------------------------------------
 
 
-def ask(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-    except OSError:
-        return None, b""
-
-
 GATE = """\
 from django.db import migrations
 
@@ -219,13 +207,13 @@ def test_probes_while_django_migrates(django_on_postgres):
             what="the migration to wait",
         )
         for _ in range(3):
-            assert ask(port, "/healthz")[0] == 200
-            code, body = ask(port, "/readyz")
+            assert net.ask(port, "/healthz")[0] == 200
+            code, body = net.ask(port, "/readyz")
             said = json.loads(body)
             assert code == 503 and said["status"] == "migrating", said
             assert said["total"] > 10 and said["current"].startswith("Django: "), said
         holder.execute("SELECT pg_advisory_unlock(42)")
-    net.until(lambda: b"manage.py" in ask(port, "/")[1], what="the service's own answer")
+    net.until(lambda: b"manage.py" in net.ask(port, "/")[1], what="the service's own answer")
     running.signal(signal.SIGTERM)
     running.finish(expect=128 + signal.SIGTERM)
     assert project.versions() > 10

@@ -56,6 +56,10 @@ def app(files, prefix="app/"):
             if not isinstance(c, Link)]  # fmt: skip
 
 
+def test_version(lockstep):
+    assert any(line.startswith("libarchive 3.") for line in lockstep.run("version").out.splitlines())
+
+
 # -- the engine ----------------------------------------------------------------------------------
 
 
@@ -154,8 +158,8 @@ def test_engine_errors(docked, engine, lockstep, look):
     assert "'docker image' failed" in gone.err and gone.out == ""
     empty = lockstep.dir / "empty"
     empty.mkdir()
-    none = look("busybox", expect=1, env={"PATH": str(empty)})
-    assert "there is no container engine: no `docker` in PATH" in none.err and none.out == ""
+    none = look("busybox", expect=2, env={"PATH": str(empty)})
+    refused(none, "there is no container engine: no `docker` in PATH")
 
 
 def test_engine_interrupted(docked, engine, lockstep):
@@ -176,9 +180,9 @@ def test_engine_interrupted(docked, engine, lockstep):
 def test_engine_cuts_off(docked, look, lockstep):
     """An engine that fails in the middle: no half image."""
     lockstep.write("../bin/docker", (
-        '#!/bin/sh\n[ "$1" = export ] && { /usr/bin/docker "$@" | head -c 20000; exit 1; }\n'
+        '#!/bin/sh\n[ "$1" = export ] && { /usr/bin/docker "$@" | head -c 20000; echo gone away >&2; exit 1; }\n'
         'exec /usr/bin/docker "$@"\n'), 0o755)  # fmt: skip
-    refused(look("busybox", expect=2), "'busybox' is no tar archive, or is damaged")
+    refused(look("busybox", expect=2), "'busybox' is no tar archive, or is damaged", "gone away")
 
 
 # -- archives ------------------------------------------------------------------------------------
@@ -371,6 +375,21 @@ def test_deep(look):
     refused(look(data, expect=2), "more than 1000000 directories")
 
 
+def test_what_it_says_of_itself(look, lockstep):
+    """Text on a terminal is text; no value of the environment is shown, no bytes break the JSON."""
+    config = {"Labels": {"a": "\x1b[2J\nLabels      forged"}, "User": "\x07", "Env": ["A=v4lue", "B"],
+              "Cmd": ["\x1b]0;x\x07"], "Entrypoint": "as one text", "Healthcheck": {"Test": ["NONE"]},
+              "ExposedPorts": {"1/tcp": {}}}  # fmt: skip
+    image = look(saved([tar(("a", ""))], config)).json()["image"]
+    assert image["environment"] == ["A", "B"] and image["healthcheck"] is False
+    assert image["entrypoint"] == ["as one text"] and image["labels"]["a"][0] == "\x1b"
+    text = lockstep.run("detect", "--image", "image.tar").out
+    assert not set(text) & set("\x1b\x07") and "v4lue" not in text
+    assert text.count("\nLabels ") == 1 and "\nUser        ?\n" in text
+    for config in ({"Env": 1, "Labels": [], "Cmd": {}, "ExposedPorts": 2, "WorkingDir": []}, []):
+        assert look(saved([tar(("a", ""))], config)).json()["image"]["workdir"] == "/"
+
+
 def test_twice_the_same_name(look):
     layer = tar(("app/package.json", NODE), ("app/package.json", "{}"), ("app/x", "1"),
                 ("app/x/", ""), ("app/x/y", ""))  # fmt: skip
@@ -422,6 +441,9 @@ def test_no_room_for_the_look(look, lockstep):
     data = saved([tar(*app({"manage.py": ""}))], {"WorkingDir": "/app"})
     result = look(data, env={"TMPDIR": str(lockstep.home / "none")}, expect=1)
     assert "cannot use" in result.err and result.out == ""
+    mount = 'mount -t tmpfs -o noexec t "$TMPDIR" && exec "$0" "$@"'
+    result = look(data, prefix=["unshare", "--mount", "sh", "-c", mount], expect=1)
+    assert "is mounted noexec\n" in result.err and "TMPDIR" in result.err and result.out == ""
 
 
 def test_old_engines_link_layers(look):

@@ -16,20 +16,26 @@ from support.binary import BINARY
 from support.engine import Link
 from test_init import PROJECTS, init, project
 
-PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nnode:x:1000:1000::/:/bin/sh\n"
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nnode:x:1000:1000::/:/bin/sh\n"
+)
 BASES = {"python:3.12-slim": "pip", "node:22-slim": "npm", "debian:bookworm-slim": "true"}
 
 
 def libraries():
     """{path: file} of what the binary is linked with; nothing where it is static."""
     done = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=False)
-    return {path: pathlib.Path(path).read_bytes() for path in re.findall(r"(/\S+) \(0x", done.stdout)}
+    return {
+        path: pathlib.Path(path).read_bytes() for path in re.findall(r"(/\S+) \(0x", done.stdout)
+    }
 
 
 @pytest.fixture(scope="module")
 def images(engine):
     """The engine with the base images and the image that holds lockstep."""
-    version = subprocess.run([BINARY, "version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    version = subprocess.run(
+        [BINARY, "version"], capture_output=True, text=True, check=True
+    ).stdout.split()[1]
     engine.image_from_files(f"lockstep:{version}", {"/lockstep": (BINARY.read_bytes(), 0o755)})
     archive = engine.docker("export", engine.docker("create", "busybox", "true").stdout.strip()).raw
     for name, installer in BASES.items():
@@ -41,7 +47,9 @@ def images(engine):
             (folder / path.lstrip("/")).write_bytes(data)
             (folder / path.lstrip("/")).chmod(0o755)
         (folder / "usr/local/bin").mkdir(parents=True, exist_ok=True)
-        (folder / f"usr/local/bin/{installer}").write_text('#!/bin/sh\necho "$0 $*" >> /installed\n')
+        (folder / f"usr/local/bin/{installer}").write_text(
+            '#!/bin/sh\necho "$0 $*" >> /installed\n'
+        )
         (folder / f"usr/local/bin/{installer}").chmod(0o755)
         (folder / "etc").mkdir(exist_ok=True)
         (folder / "etc/passwd").write_text(PASSWD)
@@ -55,11 +63,14 @@ def build(engine, app, tag):
     return engine.inspect(tag)["Config"]
 
 
-@pytest.mark.parametrize("name, installed, user", [
-    ("django", "pip install --no-cache-dir -r requirements.txt", "nobody"),
-    ("node", "npm ci --omit=dev", "node"),
-    ("empty", None, "nobody"),
-])
+@pytest.mark.parametrize(
+    "name, installed, user",
+    [
+        ("django", "pip install --no-cache-dir -r requirements.txt", "nobody"),
+        ("node", "npm ci --omit=dev", "node"),
+        ("empty", None, "nobody"),
+    ],
+)
 def test_dockerfile_builds(lockstep, images, name, installed, user):
     project(lockstep, name)
     more = ("--", "serve", "a b") if name == "empty" else ()
@@ -67,12 +78,25 @@ def test_dockerfile_builds(lockstep, images, name, installed, user):
         init(lockstep, platform, "--port", "9000", "--force", *more)
         config = build(images, lockstep, f"init-{name}")
         assert config["Entrypoint"] == entrypoint
-        assert config["Cmd"] == {"django": ["gunicorn", "shop.wsgi"], "empty": ["serve", "a b"],
-                                 "node": ["node", "server.js", "--title", "a b"]}[name]
+        assert (
+            config["Cmd"]
+            == {
+                "django": ["gunicorn", "shop.wsgi"],
+                "empty": ["serve", "a b"],
+                "node": ["node", "server.js", "--title", "a b"],
+            }[name]
+        )
         assert config["User"] == user and list(config["ExposedPorts"]) == ["9000/tcp"]
         assert "PORT=9000" in config["Env"] and config["WorkingDir"] == "/app"
-        done = images.docker("run", "--rm", "--entrypoint", "sh", f"init-{name}", "-c",
-                             "cat /installed 2>/dev/null; lockstep --version; ls")
+        done = images.docker(
+            "run",
+            "--rm",
+            "--entrypoint",
+            "sh",
+            f"init-{name}",
+            "-c",
+            "cat /installed 2>/dev/null; lockstep --version; ls",
+        )
         assert installed is None or f"/usr/local/bin/{installed}\n" in done.stdout
         assert "lockstep 0." in done.stdout
         assert all(path.split("/")[0] in done.stdout for path in PROJECTS[name])
@@ -83,7 +107,14 @@ def test_image_migrates_then_serves(lockstep, images):
     lockstep.write(".env", "SECRET=1\n")
     init(lockstep, "docker", "--", "sh", "-c", "echo serving as $$; ls -A")
     build(images, lockstep, "init-serves")
-    run = ("run", "--rm", "--env", "DATABASE_URL=sqlite:////data/app.db", "--tmpfs", "/data:mode=777")
+    run = (
+        "run",
+        "--rm",
+        "--env",
+        "DATABASE_URL=sqlite:////data/app.db",
+        "--tmpfs",
+        "/data:mode=777",
+    )
     done = images.docker(*run, "init-serves")
     assert "Migration applied: 001 note" in done.stderr
     assert "serving as 1\n" in done.stdout, "the service is the container's first process"
@@ -100,8 +131,18 @@ def test_image_runs_as_the_only_user_of_a_read_only_container(lockstep, images):
     lockstep.migrations({"001_note.sql": "CREATE TABLE note (id integer PRIMARY KEY);\n"})
     init(lockstep, "docker", "--", "sh", "-c", "id -u")
     build(images, lockstep, "init-read-only")
-    done = images.docker("run", "--rm", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/data:mode=777",
-                         "--env", "DATABASE_URL=sqlite:////data/app.db", "init-read-only")
+    done = images.docker(
+        "run",
+        "--rm",
+        "--read-only",
+        "--cap-drop",
+        "ALL",
+        "--tmpfs",
+        "/data:mode=777",
+        "--env",
+        "DATABASE_URL=sqlite:////data/app.db",
+        "init-read-only",
+    )
     assert done.stdout == "65534\n" and "Migration applied" in done.stderr
 
 
@@ -129,16 +170,28 @@ def swarm_image(engine, name, migrate):
     """An image whose lockstep does as told."""
     busybox = (pathlib.Path(shutil.which("busybox")).read_bytes(), 0o755)
     files = {f"/bin/{each}": Link("busybox") for each in ("sh", "sleep", "cat", "mkdir")}
-    files |= {"/bin/busybox": busybox, "/usr/local/bin/lockstep": (f"#!/bin/sh\n{migrate}\n", 0o755)}
+    files |= {
+        "/bin/busybox": busybox,
+        "/usr/local/bin/lockstep": (f"#!/bin/sh\n{migrate}\n", 0o755),
+    }
     engine.image_from_files(name, files, "ENV PATH=/usr/local/bin:/bin")
 
 
 def start(app, engine, image):
     return subprocess.Popen(
-        ["swarm/deploy.sh", image], cwd=app.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=net.die_with_parent,
-        env={"PATH": app.env["PATH"], "HOME": str(engine.folder), "NETWORK": "",
-             "DOCKER_HOST": f"unix://{engine.folder}/socket"},
+        ["swarm/deploy.sh", image],
+        cwd=app.dir,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=net.die_with_parent,
+        env={
+            "PATH": app.env["PATH"],
+            "HOME": str(engine.folder),
+            "NETWORK": "",
+            "DOCKER_HOST": f"unix://{engine.folder}/socket",
+        },
     )
 
 
@@ -150,7 +203,9 @@ def deploy(app, engine, image, expect):
 
 
 def services(engine):
-    return sorted(engine.docker("service", "ls", "--format", "{{.Name}} {{.Image}}").stdout.splitlines())
+    return sorted(
+        engine.docker("service", "ls", "--format", "{{.Name}} {{.Image}}").stdout.splitlines()
+    )
 
 
 def test_swarm(lockstep, swarm):
@@ -178,7 +233,7 @@ def test_swarm(lockstep, swarm):
     first = start(lockstep, swarm, "slow:1")
     net.until(lambda: task(swarm), timeout=30, what="the job's container")
     _, err = deploy(lockstep, swarm, "good:1", 1)
-    assert "is another deploy under way" in err
+    assert "Is another deploy under way?" in err
     swarm.docker("exec", task(swarm), "sh", "-c", "mkdir -p /tmp; : > /tmp/go")
     out, err = first.communicate(timeout=60)
     assert first.returncode == 0 and "late" in out, (out, err)
@@ -186,5 +241,7 @@ def test_swarm(lockstep, swarm):
 
 
 def task(engine):
-    names = engine.docker("ps", "--filter", "name=shop-migrate", "--format", "{{.Names}}").stdout.split()
+    names = engine.docker(
+        "ps", "--filter", "name=shop-migrate", "--format", "{{.Names}}"
+    ).stdout.split()
     return names[0] if names else None

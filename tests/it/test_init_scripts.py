@@ -27,15 +27,20 @@ class Scene:
         path = self.folder / name
         path.write_text(
             f'#!/bin/sh\nwords="$*"\necho "{name} $words" >> {self.calls}\ncase $words in\n{body}\n'
-            f"*) echo \"{name}: not expected: $words\" >&2; exit 99 ;;\nesac\n"
+            f'*) echo "{name}: not expected: $words" >&2; exit 99 ;;\nesac\n'
         )
         path.chmod(0o755)
 
     def run(self, *words, expect=0, **env):
         self.calls.write_text("")
         done = subprocess.run(
-            words, cwd=self.app.dir, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=60, check=False,
+            words,
+            cwd=self.app.dir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={"PATH": f"{self.folder}:{os.environ['PATH']}", "HOME": str(self.folder), **env},
         )
         assert done.returncode == expect, f"{words}: {done}"
@@ -60,16 +65,24 @@ def index(calls, text):
 @pytest.mark.parametrize("fails", [False, True])
 def test_cloud_run(scene, fails):
     scene.app.run("init", "cloud-run", "--app", "shop")
-    scene.stand_in("gcloud", {
-        '"run jobs deploy "*': "exit 0",
-        '"run jobs execute "*': f"exit {int(fails)}",
-        '"run deploy "*': "exit 0",
-    })
+    scene.stand_in(
+        "gcloud",
+        {
+            '"run jobs deploy "*': "exit 0",
+            '"run jobs execute "*': f"exit {int(fails)}",
+            '"run deploy "*': "exit 0",
+        },
+    )
     env = {"PROJECT": "p", "REGION": "r", "SECRET": "s", "CLOUDSQL": "p:r:i"}
     done, calls = scene.run("cloud-run/deploy.sh", DIGEST, expect=int(fails), **env)
     job = calls[index(calls, "run jobs deploy")]
-    for words in ("--max-retries 0", "--task-timeout 3600s", "--set-cloudsql-instances p:r:i",
-                  f"--image {DIGEST}", "--command lockstep --args migrate"):
+    for words in (
+        "--max-retries 0",
+        "--task-timeout 3600s",
+        "--set-cloudsql-instances p:r:i",
+        f"--image {DIGEST}",
+        "--command lockstep --args migrate",
+    ):
         assert words in job, job
     assert index(calls, "run jobs execute shop-migrate --wait") == 1
     if fails:
@@ -99,17 +112,27 @@ def test_ecs(scene, task, code, message):
     running = scene.folder / "running"
     running.touch()
     scene.stand_in("sleep", {"*": ""})
-    scene.stand_in("aws", {
-        '"ecs run-task "*': f"echo {task}",
-        # The first look finds it running.
-        "*lastStatus*": f"if [ -e {running} ]; then rm {running}; echo RUNNING; else echo STOPPED; fi",
-        "*exitCode*": f"echo {code}",
-        "*stopCode*": "echo TaskFailedToStart CannotPullContainerError",
-        '"ecs update-service "*': "echo arn:service",
-        '"ecs wait services-stable "*': "exit 0",
-    })
-    done, calls = scene.run("ecs/deploy.sh", "c", "shop:42", "shop", expect=0 if message is None else 1,
-                            SUBNETS="s1,s2", SECURITY_GROUPS="g")
+    scene.stand_in(
+        "aws",
+        {
+            '"ecs run-task "*': f"echo {task}",
+            # The first look finds it running.
+            "*lastStatus*": f"if [ -e {running} ]; then rm {running}; echo RUNNING; else echo STOPPED; fi",
+            "*exitCode*": f"echo {code}",
+            "*stopCode*": "echo TaskFailedToStart CannotPullContainerError",
+            '"ecs update-service "*': "echo arn:service",
+            '"ecs wait services-stable "*': "exit 0",
+        },
+    )
+    done, calls = scene.run(
+        "ecs/deploy.sh",
+        "c",
+        "shop:42",
+        "shop",
+        expect=0 if message is None else 1,
+        SUBNETS="s1,s2",
+        SECURITY_GROUPS="g",
+    )
     assert '"command":["lockstep","migrate"]' in calls[0] and "subnets=[s1,s2]" in calls[0]
     updated = [call for call in calls if "update-service" in call]
     assert len(updated) == (message is None), calls
@@ -122,8 +145,16 @@ def test_ecs_gives_up_after_its_own_limit(scene):
     scene.app.run("init", "ecs", "--app", "shop")
     scene.stand_in("sleep", {"*": ""})
     scene.stand_in("aws", {'"ecs run-task "*': "echo arn:task/1", "*lastStatus*": "echo RUNNING"})
-    done, calls = scene.run("ecs/deploy.sh", "c", "shop:42", "shop", expect=1, LIMIT="700",
-                            SUBNETS="s", SECURITY_GROUPS="g")
+    done, calls = scene.run(
+        "ecs/deploy.sh",
+        "c",
+        "shop:42",
+        "shop",
+        expect=1,
+        LIMIT="700",
+        SUBNETS="s",
+        SECURITY_GROUPS="g",
+    )
     assert "still running after 700 s" in done.stderr
     assert len([call for call in calls if call.startswith("sleep")]) == 140, "more than ten minutes"
     assert "usage" in scene.run("ecs/deploy.sh", expect=2)[0].stderr
@@ -155,16 +186,19 @@ def kubectl(scene, job, rollout=0, there=False):
     if there:
         made.touch()
     scene.stand_in("sleep", {"*": ""})
-    scene.stand_in("kubectl", {
-        "*jsonpath*": f"case $words in *\"'{job}'\"*) [ -e {made} ] && printf True; ;; esac; exit 0",
-        '*"get job "*': f"[ -e {made} ]",
-        '*"delete job "*': f"rm {made}",
-        '*"create -f -"': f"cat > {scene.folder}/job.yaml; touch {made}",
-        '*"apply -f -"': f"cat > {scene.folder}/deployment.yaml",
-        '*"logs job/"*': "echo log of the job",
-        '*"rollout status "*': f"exit {rollout}",
-        '*"rollout undo "*': "exit 0",
-    })
+    scene.stand_in(
+        "kubectl",
+        {
+            "*jsonpath*": f"case $words in *\"'{job}'\"*) [ -e {made} ] && printf True; ;; esac; exit 0",
+            '*"get job "*': f"[ -e {made} ]",
+            '*"delete job "*': f"rm {made}",
+            '*"create -f -"': f"cat > {scene.folder}/job.yaml; touch {made}",
+            '*"apply -f -"': f"cat > {scene.folder}/deployment.yaml",
+            '*"logs job/"*': "echo log of the job",
+            '*"rollout status "*': f"exit {rollout}",
+            '*"rollout undo "*': "exit 0",
+        },
+    )
 
 
 def test_kubernetes(scene):
@@ -220,15 +254,24 @@ def action(scene):
 
     def run(code, output, expect=None, **env):
         binary = temp / "lockstep/lockstep"
-        binary.write_text(f"#!/bin/sh\nenv > {scene.folder}/environment\nprintf '%s\\n' \"$*\"\n"
-                          f"printf '%s\\n' '{output}' >&2\nexit {code}\n")
+        binary.write_text(
+            f"#!/bin/sh\nenv > {scene.folder}/environment\nprintf '%s\\n' \"$*\"\n"
+            f"printf '%s\\n' '{output}' >&2\nexit {code}\n"
+        )
         binary.chmod(0o755)
         for name in ("output", "summary"):
             (scene.folder / name).write_text("")
         # As the runner starts `shell: bash`.
         done, calls = scene.run(
-            "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script,
-            expect=code if expect is None else expect, RUNNER_TEMP=str(temp),
+            "bash",
+            "--noprofile",
+            "--norc",
+            "-eo",
+            "pipefail",
+            "-c",
+            script,
+            expect=code if expect is None else expect,
+            RUNNER_TEMP=str(temp),
             GITHUB_OUTPUT=str(scene.folder / "output"),
             GITHUB_STEP_SUMMARY=str(scene.folder / "summary"),
             **{"COMMAND": "deploy", "SSH_KEY": "", "KNOWN_HOSTS": "", "DATABASE": "", **env},
@@ -238,8 +281,15 @@ def action(scene):
     return run
 
 
-@pytest.mark.parametrize("code, outcome", [(0, "succeeded"), (1, "a migration failed"),
-                                           (8, "could not be put back"), (137, "exit code 137")])
+@pytest.mark.parametrize(
+    "code, outcome",
+    [
+        (0, "succeeded"),
+        (1, "a migration failed"),
+        (8, "could not be put back"),
+        (137, "exit code 137"),
+    ],
+)
 def test_github_action(scene, action, code, outcome):
     log, output, _ = action(code, "::error::from a tool", COMMAND="migrate --wait 5s")
     lines = log.splitlines()
@@ -264,19 +314,25 @@ def test_github_action_masks(scene, action):
     assert f"LOCKSTEP_DATABASE_URL={url}\n" in environment
     for name in ("DATABASE=", "SSH_KEY=", "KNOWN_HOSTS="):
         assert f"\n{name}" not in environment
-    assert action(0, "x", DATABASE="sqlite:app.db")[0].splitlines()[0] == "::add-mask::sqlite:app.db"
+    assert (
+        action(0, "x", DATABASE="sqlite:app.db")[0].splitlines()[0] == "::add-mask::sqlite:app.db"
+    )
 
 
 def test_github_action_ssh(scene, action, tmp_path):
     """A real key and a real agent: there for lockstep, and gone afterwards."""
     key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "deploy key", "-f", key],
-                   check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "deploy key", "-f", key], check=True
+    )
     log, _, _ = action(0, "x", expect=2, SSH_KEY=key.read_text())
     assert "known-hosts is empty" in log and "::group::" not in log
     action(0, "x", SSH_KEY=key.read_text().rstrip("\n"), KNOWN_HOSTS="server ssh-ed25519 AAAA")
-    environment = dict(line.split("=", 1) for line in
-                       (scene.folder / "environment").read_text().splitlines() if "=" in line)
+    environment = dict(
+        line.split("=", 1)
+        for line in (scene.folder / "environment").read_text().splitlines()
+        if "=" in line
+    )
     assert "server ssh-ed25519 AAAA\n" in (scene.folder / ".ssh/known_hosts").read_text()
     net.until(lambda: not engine.alive(environment["SSH_AGENT_PID"]), what="the agent's end")
     body = key.read_text().splitlines()[1]

@@ -42,6 +42,7 @@ WORDS = {
     "libpg_query-xxhash": "Yann Collet",
     "sqlite": "blessing",
     "jansson": "Petri Lehtinen",
+    "libarchive": "Tim Kientzle",
     "libyaml": "Kirill Simonov",
     "curl": "Daniel Stenberg",
     "libgcc": "RUNTIME LIBRARY EXCEPTION",

@@ -7,8 +7,6 @@ import pathlib
 import signal
 import threading
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from support import formats, net, scenes
@@ -371,16 +369,6 @@ def test_read_only_file_system_and_no_variables(postgres_app):
 # -- probes and notices ---------------------------------------------------------------------------
 
 
-def ask(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-    except OSError:
-        return None, b""
-
-
 def test_health(app):
     plain(app, 1)
     app.migrations({"002_slow.sql": scenes.slow(app.db.engine, 4)})
@@ -397,12 +385,12 @@ def test_health(app):
         "--bind",
         "127.0.0.1",
     )
-    assert net.until(lambda: ask(port, "/healthz")[0], what="the probe's answer") == 200
-    code, body = ask(port, "/ready")
+    assert net.until(lambda: net.ask(port, "/healthz")[0], what="the probe's answer") == 200
+    code, body = net.ask(port, "/ready")
     assert code == 503, (code, body)
     json.loads(body)
     # The program binds the port at once: nothing of ours is on it any more.
-    net.until(lambda: b"migrations" in ask(port, "/")[1], what="the program's own answer")
+    net.until(lambda: b"migrations" in net.ask(port, "/")[1], what="the program's own answer")
     running.signal(signal.SIGTERM)
     running.finish(expect=128 + signal.SIGTERM)
 

@@ -63,7 +63,9 @@ def test_django_apply_migrations(django, value, migrates):
 
 
 def test_django_a_misspelled_switch_is_named(django):
-    result = django.runner.run("run", "--", *SERVE, env={"DJANGO_APPLY_MIGRATIONS": "ture"}, expect=2)
+    result = django.runner.run(
+        "run", "--", *SERVE, env={"DJANGO_APPLY_MIGRATIONS": "ture"}, expect=2
+    )
     assert "DJANGO_APPLY_MIGRATIONS" in result.err and "ture" in result.err
     assert "served" not in result.out and django.db.tables() == []
 
@@ -85,7 +87,9 @@ def test_django_makes_no_migrations(django):
     """A model without its migration: nothing is written into the container, and `check` says so."""
     django.runner.run("migrate")
     models = django.runner.dir / "blog/models.py"
-    models.write_text(models.read_text() + "\n\nclass Later(models.Model):\n    n = models.IntegerField()\n")
+    models.write_text(
+        models.read_text() + "\n\nclass Later(models.Model):\n    n = models.IntegerField()\n"
+    )
     before = content(django.runner.dir)
     django.runner.run("run", "--", *SERVE)
     assert content(django.runner.dir) == before
@@ -99,7 +103,7 @@ def test_django_script_of_the_design_is_found(django):
     django.runner.write(
         "entrypoint.sh",
         "#!/bin/bash\nset -e\npython manage.py makemigrations accounts\n"
-        "python manage.py migrate --noinput\nexec \"$@\"\n",
+        'python manage.py migrate --noinput\nexec "$@"\n',
     )
     result = django.runner.run("check", expect=6)
     assert "entrypoint.sh:3: error: `makemigrations`" in result.out
@@ -135,7 +139,11 @@ def test_django_two_roles(django):
         "except psycopg2.errors.InsufficientPrivilege:\n    print('may make no table')\n"
     )
     result = django.runner.run(
-        "run", "--", "/usr/bin/python3", "-c", service,
+        "run",
+        "--",
+        "/usr/bin/python3",
+        "-c",
+        service,
         env={"DATABASE_URL": url, "LOCKSTEP_DATABASE_URL": strong},
     )
     assert result.out.endswith("[('first',)]\nmay make no table\n"), result
@@ -191,7 +199,10 @@ def test_auto_migrate_web_and_worker(flask):
         for role in ("web", "worker")
     ]
     results = [one.finish() for one in both]
-    assert sorted(result.out.splitlines()[-1] for result in results) == ["served by web", "served by worker"]
+    assert sorted(result.out.splitlines()[-1] for result in results) == [
+        "served by web",
+        "served by worker",
+    ]
     assert flask.contents()[1] == ["first"] and flask.starts() == ["python3"]
     story = [line for result in results for line in result.err.splitlines() if "Migration" in line]
     assert any("Migration started" in line for line in story), story

@@ -279,7 +279,7 @@ def program(project):
 # -- one ingredient after the other -----------------------------------------------------------------
 
 
-@matrix("django", "rails", "knex")
+@matrix("django", "knex")
 def test_files(project):
     tool = project.tool
     newest = project.runner.dir / NEWEST[tool.name][0]

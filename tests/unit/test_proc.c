@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Children and their families, signals through the descriptor, becoming a program. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -249,6 +251,93 @@ test_cannot_start(void **state)
     assert_false(run_spec((ChildSpec){.argv = cat, .stdin_path = path}));
     assert_non_null(strstr(err.message, path));
     assert_int_equal(status, -1);
+    assert_true(nobody_left());
+}
+
+/* ---- read as it comes ---- */
+
+static ChildSpec open_spec;
+
+static Child *
+open_shell(const char *script, int64_t timeout_ms)
+{
+    Child *child = NULL;
+    char **argv = arena_array(arena, char *, 4);
+    argv[0] = str_dup(arena, STR("sh"));
+    argv[1] = str_dup(arena, STR("-c"));
+    argv[2] = str_dup(arena, str_of(script));
+    open_spec = (ChildSpec){.argv = argv,
+                            .envp = environ,
+                            .stdout_fd = -1,
+                            .line = on_line,
+                            .line_ctx = &lines,
+                            .grace_ms = 200,
+                            .timeout_ms = timeout_ms};
+    assert_true(child_open(arena, &w, &open_spec, &child, &err));
+    return child;
+}
+
+static void
+test_read_to_the_end(void **state)
+{
+    (void)state;
+    Child *child = open_shell("echo to stderr >&2; head -c 3000000 /dev/zero; exit 7", 0);
+    char buf[10000];
+    size_t n, all = 0;
+    do {
+        assert_true(child_read(child, buf, sizeof buf, &n, &err));
+        all += n;
+    } while (n);
+    assert_true(child_read(child, buf, sizeof buf, &n, &err) && n == 0);
+    assert_true(child_close(child, &status, &err));
+    assert_int_equal(all, 3000000);
+    assert_int_equal(status, 7);
+    assert_string_equal(lines.errs, "to stderr\n");
+    assert_string_equal(lines.out, "");
+    assert_true(nobody_left());
+}
+
+/* What is not wanted is ended, by KILL if it must be; what is left behind too. */
+static void
+test_read_in_part(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {"yes", "trap '' TERM PIPE; yes | cat; sleep 100",
+                                          "sleep 100 & yes", "exec >/dev/null; sleep 100 &"};
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        Child *child = open_shell(scripts[i], 0);
+        char buf[4];
+        size_t n;
+        assert_true(child_read(child, buf, sizeof buf, &n, &err));
+        assert_int_equal(n, i == 3 ? 0 : 4);
+        assert_true(child_close(child, &status, &err));
+        assert_true(nobody_left());
+    }
+}
+
+static void
+test_read_is_stopped(void **state)
+{
+    (void)state;
+    char buf[4];
+    size_t n;
+    Child *child = open_shell("sleep 100", 0);
+    signal_soon(SIGTERM, 200);
+    assert_false(child_read(child, buf, sizeof buf, &n, &err));
+    assert_int_equal(err.code, ERROR_SIGNALLED);
+    Error again = ERROR_INIT;
+    /* It may have ended before anybody had to wait for it. */
+    assert_true(child_close(child, &status, &again) || again.code == ERROR_SIGNALLED);
+    assert_int_equal(w.signal_caught, SIGTERM);
+    assert_true(nobody_left());
+    w.signal_caught = 0;
+    err = ERROR_INIT;
+    child = open_shell("sleep 100", 100);
+    assert_false(child_read(child, buf, sizeof buf, &n, &err));
+    assert_non_null(strstr(err.message, "'sh' did not end within 100 ms"));
+    again = ERROR_INIT;
+    assert_true(child_close(child, &status, &again));
+    assert_int_equal(status, 128 + SIGTERM);
     assert_true(nobody_left());
 }
 
@@ -560,6 +649,66 @@ test_which(void **state)
     rmdir(folder);
 }
 
+/* Connected to `port` of the loopback; its own port in *ret_local. */
+static int
+connect_to(int port, unsigned *ret_local)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        abort();
+    *ret_local = ntohs(address.sin_port);
+    return fd;
+}
+
+/* Whose connections are whose: of this process, of a grandchild; a listener has none. */
+static void
+test_ports(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), told[2];
+    unsigned ours, theirs;
+    ProcPorts ports;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    int port = ntohs(address.sin_port);
+    proc_ports(arena, port, &ports);
+    assert_true(str_eq(ports.own, STR("")) && str_eq(ports.family, STR("")));
+
+    int fd = connect_to(port, &ours);
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(fd);
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            connect_to(port, &theirs);
+            if (write(told[1], &theirs, sizeof theirs) != sizeof theirs)
+                _exit(1);
+            pause();
+        }
+        waitpid(grandchild, NULL, 0);
+        _exit(0);
+    }
+    assert_int_equal(read(told[0], &theirs, sizeof theirs), sizeof theirs);
+    proc_ports(arena, port, &ports);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_string_equal(str_dup(arena, ports.own), str_printf(arena, "%u", ours));
+    assert_string_equal(str_dup(arena, ports.family), str_printf(arena, "%u", theirs));
+    int all[] = {fd, listener, told[0], told[1]};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        close(all[i]);
+}
+
 static void
 note_start(void)
 {
@@ -588,6 +737,9 @@ main(void)
         TEST(test_closed_descriptors),
         TEST(test_environment_and_state_of_the_child),
         TEST(test_cannot_start),
+        TEST(test_read_to_the_end),
+        TEST(test_read_in_part),
+        TEST(test_read_is_stopped),
         TEST(test_waits_for_what_ends_by_itself),
         TEST(test_time_limit_is_the_childs),
         TEST(test_ends_what_is_left_behind),
@@ -604,6 +756,7 @@ main(void)
         TEST(test_exec),
         TEST(test_exec_fails),
         TEST(test_which),
+        TEST(test_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,22 @@ test_parts_of_another_engine(void **state)
     is(env, "DB_HOST", "");
 }
 
+/* libpq itself adds what a URL leaves out, for lockstep as for the tool. */
+static void
+test_parts_that_the_url_leaves_out(void **state)
+{
+    (void)state;
+    char **env = handed(TOOL_DJANGO, "postgres://owner@db/app",
+                        ENV("DB_PORT=6543", "DB_PASSWORD=w", "PGPORT=6543", "PGPASSWORD=mine"));
+    is(env, "DB_PORT", "5432");
+    is(env, "DB_PASSWORD", "");
+    is(env, "PGPORT", "6543");
+    is(env, "PGPASSWORD", "mine");
+    env = handed(TOOL_DJANGO, "mysql://owner@db/app", ENV("DB_PORT=6033", "MYSQL_TCP_PORT=1"));
+    is(env, "DB_PORT", "3306");
+    is(env, "MYSQL_TCP_PORT", "3306");
+}
+
 static void
 test_files_of_secrets(void **state)
 {
@@ -153,8 +169,9 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_parts_that_are_there), T(test_parts_of_another_engine), T(test_files_of_secrets),
-        T(test_urls_that_are_there),  T(test_nothing_is_handed),
+        T(test_parts_that_are_there),          T(test_parts_of_another_engine),
+        T(test_parts_that_the_url_leaves_out), T(test_files_of_secrets),
+        T(test_urls_that_are_there),           T(test_nothing_is_handed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

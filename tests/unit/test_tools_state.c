@@ -234,11 +234,15 @@ test_alembic(void **state)
     have(f, "a1 a1>a2 a2>a3 a1>b1");
     *vec_push(f->arena, &f->files.heads) = f->files.items.p[2].id;
     *vec_push(f->arena, &f->files.heads) = f->files.items.p[3].id;
+    char *one[] = {(char[]){"alembic"}, (char[]){"upgrade"}, (char[]){"head"}, NULL};
+    char *all[] = {(char[]){"alembic"}, (char[]){"upgrade"}, (char[]){"heads"}, NULL};
+    f->project.apply = one;
+    expect_state(f, "-a1 -a2 -a3 -b1");
+    expect_trouble(f, "2 heads", true); /* before there is a table, too */
     sql(f, "create table alembic_version (version_num varchar(32) primary key)");
     expect_state(f, "-a1 -a2 -a3 -b1");
     expect_trouble(f, "2 heads", true);
-    char *apply[] = {(char[]){"alembic"}, (char[]){"upgrade"}, (char[]){"heads"}, NULL};
-    f->project.apply = apply;
+    f->project.apply = all;
     sql(f, "insert into alembic_version values ('a2')");
     expect_state(f, "+a1 +a2 -a3 -b1");
     assert_int_equal(f->state.troubles.n, 0);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Free ports, waiting, and a TCP proxy that can hold, slow down and cut what passes through it."""
+"""Free ports, waiting, asking, and a TCP proxy that can hold, slow down and cut what passes through it."""
 
 import ctypes
 import select
@@ -8,6 +8,8 @@ import socket
 import struct
 import threading
 import time
+import urllib.error
+import urllib.request
 
 
 def free_port():
@@ -137,3 +139,14 @@ class Proxy:
         self._listener.close()
         self._frozen = set()
         self.cut()
+
+
+def ask(port, path):
+    """(status, body) of an HTTP server of this machine; (None, b"") when none answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return None, b""

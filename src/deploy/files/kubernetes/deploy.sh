@@ -15,6 +15,7 @@ esac
 kubectl=${KUBECTL:-kubectl}
 here=$(dirname "$0")
 digest=${image##*@sha256:}
+limit=${LIMIT:-4000} # seconds; the Job's own deadline is shorter
 job=@APP@-migrate-$(printf %.12s "$digest")
 
 # $kubectl is a program and its arguments.
@@ -31,20 +32,29 @@ if ! kube get job "$job" >/dev/null 2>&1; then
         "$here/migrate/job.yaml" | kube create -f -
 fi
 
-# `kubectl wait` takes one condition and would miss the other. The Job has a deadline of its own.
+# `kubectl wait` takes one condition and would miss the other.
+waited=0
 until [ "$(is Complete)" = True ]; do
     if [ "$(is Failed)" = True ]; then
         kube logs "job/$job" --tail=50 >&2 || true
         echo "the migration failed; the Deployment was not touched" >&2
         exit 1
     fi
+    if [ "$waited" -ge "$limit" ]; then
+        echo "no end of the Job $job was seen in $limit s; the Deployment was not touched" >&2
+        exit 1
+    fi
     sleep 2
+    waited=$((waited + 2))
 done
 kube logs "job/$job" --tail=20 || true
 
 sed -e "s|image: .*|image: $image|" "$here/deployment.yaml" | kube apply -f -
 if ! kube rollout status deployment/@APP@ --timeout=20m; then
-    kube rollout undo deployment/@APP@
-    echo "the new version did not become ready: the old one is back, on the new schema" >&2
+    if kube rollout undo deployment/@APP@; then
+        echo "the new version did not become ready: the old one is back, on the new schema" >&2
+    else
+        echo "the new version did not become ready, and there is no older one" >&2
+    fi
     exit 1
 fi

@@ -22,7 +22,8 @@ if ! docker service create --detach --quiet --name "$job" --mode replicated-job 
     --restart-condition none ${network:+--network "$network"} \
     --secret "${app}_database_url" --env DATABASE_URL_FILE="/run/secrets/${app}_database_url" \
     --with-registry-auth --entrypoint lockstep "$image" migrate >/dev/null; then
-    echo "not started: is another deploy under way (docker service ps $job)?" >&2
+    echo "not started. Is another deploy under way? docker service ps $job shows it, and" >&2
+    echo "docker service rm $job removes one that was left behind." >&2
     exit 1
 fi
 trap 'docker service rm "$job" >/dev/null' EXIT

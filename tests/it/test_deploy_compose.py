@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lockstep deploy --target compose`, with the plugin of the docker command and with the older
+docker-compose, on a container engine of the tests' own."""
+
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+from support import compose, net
+from support.servers import Missing
+
+ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
+TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
+BROKEN = ONE | {"002_email.sql": "ALTER TABLE nobody ADD COLUMN email text;"}
+SLOW = ONE | {
+    "002_slow.sql": "CREATE TABLE slow AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
+    "SELECT x + 1 FROM n WHERE x < 20000000) SELECT max(x) AS x FROM n;"
+}
+HEALTH = ("--health-check", "/")
+SICK = 'CMD ["httpd", "-f", "-p", "8001", "-h", "/app/www"]'
+
+# What a value may hold that a shell or a file of variables would spoil.
+ODD = 'two words "quoted" $HOME \'single\' #'
+FILE = """
+services:
+  web:
+    image: ${IMAGE:-web:1}
+    environment: {DATABASE_URL: "sqlite:////data/app.db", ODD: "VALUE"}
+    volumes: ["data:/data"]
+    restart: always
+    MORE
+volumes: {data: {}}
+"""
+FILE = FILE.replace("VALUE", ODD.replace("$", "$$").replace('"', '\\"'))
+DEPENDS = """depends_on: {cache: {condition: service_healthy}}
+  worker:
+    image: ${IMAGE:-web:1}
+    command: sleep 1000
+    stop_signal: SIGKILL
+    healthcheck: {test: ["CMD", "test", "-e", "/app/www/index.html"], interval: 1s}
+  cache:
+    image: busybox
+    command: sleep 1000
+    stop_signal: SIGKILL
+    healthcheck: {test: ["CMD", "true"], interval: 1s}
+"""
+FIXED = 'ports: ["127.0.0.1:8080:8000"]'
+
+
+def project_of(engine, lockstep, kind):
+    try:
+        project = compose.Project(engine, lockstep, kind)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    project.clean()
+    return project
+
+
+@pytest.fixture
+def project(engine, lockstep):
+    return project_of(engine, lockstep, "plugin")
+
+
+@pytest.fixture(params=("plugin", "docker-compose"))
+def each(engine, lockstep, request):
+    return project_of(engine, lockstep, request.param)
+
+
+def running(project, more=""):
+    """web:1 serves."""
+    project.lockstep.write("compose.yaml", FILE.replace("MORE", more))
+    project.image("1", ONE)
+    project.compose("up", "--detach", "web")
+    return project
+
+
+def test_life(each):
+    """The first deploy, a new version, the same again; what the service needs is started first."""
+    each.lockstep.write("compose.yaml", FILE.replace("MORE", DEPENDS))
+    result = each.deploy(each.image("1", ONE), *HEALTH)
+    assert each.serve() == ["version 1"] and result.applied() == 1
+    assert len(each.of("cache")) == len(each.of("worker")) == 1
+    first, cache = set(each.of()), set(each.of("cache"))
+
+    result = each.deploy(each.image("2", TWO), *HEALTH)
+    assert each.serve() == ["version 2"] and result.applied() == 1
+    assert each.versions() == ["001", "002"]
+    assert not first & set(each.of()) and set(each.of("cache")) == cache
+    assert [one["Image"] for one in each.of("worker").values()] == [each.engine.inspect("web:2")["Id"]]
+    assert each.only_services() and "'web' serves web:1 (sha256:" not in result.err
+
+    second = set(each.of()) | set(each.of("worker"))
+    result = each.deploy("web:2", *HEALTH)
+    assert set(each.of()) | set(each.of("worker")) == second and result.applied() == 0
+    assert "'web' serves this very release already" in result.err
+    assert f"ODD={ODD}" in next(iter(each.of().values()))["Config"]["Env"]
+
+
+def test_failing_migration_releases_nothing(each):
+    before = running(each).of()
+    result = each.deploy(each.image("2", BROKEN), *HEALTH, expect=1)
+    assert "Migration failed" in result.err and "no such table: nobody" in result.err
+    assert "nothing was released" in result.err and set(each.of()) == set(before)
+    assert each.serve() == ["version 1"] and each.only_services()
+
+
+def test_unhealthy_release_is_put_back(each):
+    before = running(each, DEPENDS).of()
+    result = each.deploy(each.image("2", TWO, SICK), *HEALTH, "--verify", "3s", expect=7)
+    assert set(each.of()) == set(before) and each.serve() == ["version 1"]
+    assert "the schema is at 002 (1 applied by this deploy)" in result.err
+    assert "Put back: 'web' serves web:1" in result.err and each.only_services()
+
+
+def test_port_of_the_host(each):
+    """Two cannot have it: the old one goes first, and its image comes back."""
+    running(each, FIXED)
+    each.deploy(each.image("2", TWO), *HEALTH)
+    assert each.serve() == ["version 2"] and len(each.of()) == 1
+    second = set(each.of())
+    each.deploy("web:2", *HEALTH)
+    assert set(each.of()) == second
+    result = each.deploy(each.image("3", TWO, SICK), *HEALTH, "--verify", "3s", expect=7)
+    assert each.serve() == ["version 2"] and len(each.of()) == 1 and each.only_services()
+    assert "Put back: 'web' serves" in result.err
+
+
+def test_replicas(project):
+    """As many as run, or as the file says."""
+    running(project)
+    project.compose("up", "--detach", "--scale", "web=3", "web")
+    project.deploy(project.image("2", TWO), *HEALTH)
+    assert project.serve() == ["version 2"] * 3
+    project.lockstep.write("compose.yaml", FILE.replace("MORE", "deploy: {replicas: 2}"))
+    project.deploy("web:2", *HEALTH)
+    assert project.serve() == ["version 2"] * 2 and project.only_services()
+
+
+def test_worker_that_is_not_well(project):
+    before = running(project, DEPENDS).of()
+    project.deploy("web:1", *HEALTH)
+    before = set(project.of()) | set(project.of("worker"))
+    sick = project.image("2", TWO, "RUN mv /app/www/index.html /app/www/other.html")
+    result = project.deploy(sick, "--verify", "12s", expect=7)
+    assert "'worker'" in result.err and project.only_services()
+    assert set(project.of()) | set(project.of("worker")) == before
+
+
+def test_putting_back_fails(project):
+    """The new release spoils what the old one lives on: a person is needed."""
+    running(project, FIXED)
+    spoil = 'CMD ["sh", "-c", "rm -rf /data/*; exit 3"]'
+    keep = 'CMD ["sh", "-c", "test -e /data/app.db && exec httpd -f -p 8000 -h /app/www"]'
+    project.deploy(project.image("2", TWO, keep), *HEALTH)
+    result = project.deploy(project.image("3", TWO, spoil), *HEALTH, expect=8)
+    assert "putting back failed too" in result.err and "A person is needed" in result.err
+    project.engine.docker("rm", "--force", *project.containers())
+
+
+def test_two_at_once(project):
+    running(project)
+    project.image("2", TWO), project.image("3", TWO)
+    results = [one.finish() for one in [project.start(f"web:{n}", *HEALTH) for n in (2, 3)]]
+    assert sum(result.applied() for result in results) == 1
+    assert any("waiting: another deploy of 'web'" in result.err for result in results)
+    assert project.serve() in (["version 2"], ["version 3"]) and project.only_services()
+    held = project.start(project.image("4", SLOW | TWO), *HEALTH)
+    project.until_there(".migrate-")
+    result = project.deploy("web:2", *HEALTH, "--lock-wait", "1s", expect=5)
+    assert "another deploy of 'web' is under way" in result.err
+    held.signal(signal.SIGTERM)
+    held.finish(expect=128 + signal.SIGTERM)
+
+
+@pytest.mark.parametrize("how", (signal.SIGTERM, signal.SIGKILL))
+def test_killed_while_it_migrates(project, how):
+    running(project)
+    started = project.start(project.image("2", SLOW), *HEALTH)
+    project.until_there(".migrate-")
+    started.signal(how)
+    result = started.finish(expect=128 + how)
+    assert project.serve() == ["version 1"]
+    assert how != signal.SIGTERM or project.only_services(), result
+    project.deploy("web:2", *HEALTH)
+    assert project.serve() == ["version 2"] and project.only_services()
+    assert project.versions() == ["001", "002"]
+
+
+@pytest.mark.parametrize("ports", ("", FIXED), ids=("beside", "in-place"))
+@pytest.mark.parametrize("how", (signal.SIGTERM, signal.SIGKILL))
+def test_killed_while_it_verifies(project, how, ports):
+    """What it left half done is undone by itself, or by the next deploy."""
+    running(project, ports)
+    image = project.engine.inspect("web:1")["Id"]
+    started = project.start(project.image("2", TWO, SICK), *HEALTH, "--verify", "60s")
+    net.until(lambda: any(one["Image"] != image for one in project.of().values()), what="web:2")
+    started.signal(how)
+    started.finish(expect=128 + how)
+    if how == signal.SIGKILL:
+        result = project.deploy(project.image("3", BROKEN), *HEALTH, expect=6)
+        assert "an earlier deploy did not end: what served before comes back" in result.err
+    assert project.serve() == ["version 1"] and project.only_services()
+
+
+def test_killed_when_all_is_well(project):
+    """Between the release and its end: it stays, and only the old containers go."""
+    running(project)
+    well = project.image("2", TWO, "HEALTHCHECK --interval=1s CMD true")
+    started = project.start(well, "--health-check", "/missing")
+    net.until(
+        lambda: any(
+            one["State"].get("Health", {}).get("Status") == "healthy"
+            for one in project.of().values()
+        ),
+        what="web:2",
+    )
+    assert project.serve() == ["version 1", "version 2"]
+    started.signal(signal.SIGKILL)
+    started.finish(expect=128 + signal.SIGKILL)
+    result = project.deploy(project.image("3", BROKEN), *HEALTH, expect=6)
+    assert "its release is well, and stays" in result.err
+    assert project.serve() == ["version 2"] and project.only_services()
