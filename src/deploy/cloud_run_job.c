@@ -51,7 +51,7 @@ tell(Run *r, const json_t *entry)
     const json_t *object = value_at(entry, "jsonPayload");
     Str event = value_text(object, "event");
     job_line(arena, r->report,
-             object ? values_write(arena, object) : value_text(entry, "textPayload"));
+             object ? values_print(arena, object) : value_text(entry, "textPayload"));
     static const char *const last[] = {"migration.finished", "migration.failed",
                                        "migration.skipped", "migration.none"};
     for (size_t i = 0; i < COUNT_OF(last); i++)
@@ -256,7 +256,7 @@ start(Run *r, Error *err)
         return false;
     AUTO_JSON *spec = run_job_spec(d, r->job, service);
     Order make = run_order(d, "jobs", "replace", "-", NULL);
-    make.input = values_write(d->arena, spec);
+    make.input = values_print(d->arena, spec);
     if (!run_do(d, &make, NULL, err))
         return error_wrap(err, "the job '%s' was not made", k->job);
     Order order = run_order(d, "jobs", "execute", k->job, "--async", NULL);

@@ -82,7 +82,7 @@ take_over(Deploy *d, void *ctx, bool *ret_taken, Error *err)
     json_object_set_new(labels, "lockstep-pid", json_string(number(d, here.pid)));
     json_object_set_new(labels, "lockstep-until", json_string(number(d, here.until)));
     Order order = run_order(d, "jobs", "replace", "-", NULL);
-    order.input = values_write(d->arena, seen->job);
+    order.input = values_print(d->arena, seen->job);
     order.may_fail = true;
     if (!run_do(d, &order, &answer, err))
         return false;

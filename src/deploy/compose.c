@@ -101,7 +101,7 @@ make_mark(Deploy *d, Error *err)
             image = s->before; /* it is kept by that, whoever clears up images */
     }
     char *label =
-        str_printf(d->arena, "lockstep_before=" STR_FMT, STR_ARG(values_write(d->arena, before)));
+        str_printf(d->arena, "lockstep_before=" STR_FMT, STR_ARG(values_print(d->arena, before)));
     char *name = str_printf(d->arena, "%s.release", d->unit);
     Order order = engine_order(d, "create", "--name", name, "--label", label, "--entrypoint",
                                "lockstep-deploys", image, NULL);

@@ -73,7 +73,7 @@ compose_override(Deploy *d, const char *image, bool labelled, char **ret_path, E
         json_object_set_new(services, s->name, one);
     }
     json_object_set(file, "services", services);
-    return order_memory_file(&d->orders, "lockstep.override.json", values_write(d->arena, file),
+    return order_memory_file(&d->orders, "lockstep.override.json", values_print(d->arena, file),
                              ret_path, err);
 }
 

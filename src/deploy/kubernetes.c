@@ -304,7 +304,7 @@ mark(Deploy *d, Error *err)
     const Kube *k = d->state;
     AUTO_JSON *note = json_pack("{s:s, s:s, s:s}", "deploy", holder_here(d).id, "image", k->was,
                                 "revision", k->revision ? k->revision : "");
-    return set_mark(d, values_write(d->arena, note).p, err);
+    return set_mark(d, values_print(d->arena, note).p, err);
 }
 
 /* ---- images and the way back ---- */

@@ -32,7 +32,7 @@ create(Deploy *d, const json_t *object, Error *err)
 {
     Answer answer;
     Order order = kube_order(d, "create", "--filename", "-", NULL);
-    order.input = values_write(d->arena, object);
+    order.input = values_print(d->arena, object);
     order.may_fail = true;
     if (!kube_run(d, &order, &answer, err))
         return false;
@@ -58,7 +58,7 @@ give_to_job(Run *r, Error *err)
         json_pack("{s:{s:[{s:s, s:s, s:s, s:s%}]}}", "metadata", "ownerReferences", "apiVersion",
                   "batch/v1", "kind", "Job", "name", r->name, "uid", uid.p ? uid.p : "", uid.n);
     Order order = kube_order(d, "patch", "secret", r->name, "--type", "merge", "--patch",
-                             values_write(d->arena, patch).p, NULL);
+                             values_print(d->arena, patch).p, NULL);
     return kube_run(d, &order, NULL, err);
 }
 

@@ -211,7 +211,7 @@ make_mark(Deploy *d, Error *err)
     s->mark = str_printf(d->arena, "%s.release", d->unit);
     Order order = engine_order(
         d, "config", "create", "--label",
-        str_printf(d->arena, "lockstep_before=" STR_FMT, STR_ARG(values_write(d->arena, before))),
+        str_printf(d->arena, "lockstep_before=" STR_FMT, STR_ARG(values_print(d->arena, before))),
         s->mark, "-", NULL);
     order.input = STR("a release is under way\n");
     return order_run(&d->orders, &order, NULL, err);

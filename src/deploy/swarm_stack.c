@@ -59,7 +59,7 @@ make_override(Deploy *d, bool none, Str *ret, Error *err)
         json_object_set_new(services, name, override_of(d, none));
     }
     json_object_set(override, "services", services);
-    *ret = values_write(d->arena, override);
+    *ret = values_print(d->arena, override);
     return true;
 }
 

@@ -57,7 +57,7 @@ values_read(Str text, const char *who, json_t **ret, Error *err)
 }
 
 Str
-values_write(Arena *arena, const json_t *json)
+values_print(Arena *arena, const json_t *json)
 {
     enum { FLAGS = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY };
     size_t n = json_dumpb(json, NULL, 0, FLAGS);

@@ -19,4 +19,4 @@ bool value_true(const json_t *json, const char *path);
 /* The whole text; the caller owns *ret. ERROR_FAILED with who printed it. */
 bool values_read(Str text, const char *who, json_t **ret, Error *err) MUST_CHECK;
 /* On one line, as it is given to a program. */
-Str values_write(Arena *arena, const json_t *json);
+Str values_print(Arena *arena, const json_t *json);
