@@ -175,6 +175,26 @@ is_back(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
     return true;
 }
 
+/* Made anew, so that it has to show that it is well, as a release has. */
+static bool
+make_again(Deploy *d, const ComposeService *s, Error *err)
+{
+    const Compose *c = d->state;
+    ComposeContainers seen;
+    char *override, *scale = str_printf(d->arena, "%s=%zu", s->name, s->old.n);
+    if (!compose_override(d, NULL, false, &override, err))
+        return false;
+    Order order = compose_order(d, override, "up", "--detach", "--no-deps", "--no-build", "--scale",
+                                scale, s->name, NULL);
+    order.limit_ms = UP_MS;
+    if (!order_run(&d->orders, &order, NULL, err) || !compose_containers(d, s->name, &seen, err))
+        return false;
+    for (size_t i = 0; i < seen.n; i++)
+        if (!(s == c->services.p ? verify_container : verify_alone)(d, seen.p[i].id, err))
+            return false;
+    return true;
+}
+
 static bool
 put_service_back(Deploy *d, ComposeService *s, Error *err)
 {
@@ -189,19 +209,10 @@ put_service_back(Deploy *d, ComposeService *s, Error *err)
         if (!old)
             *vec_push(d->arena, &made) = seen.p[i].id;
     }
-    if (there == s->old.n) {
-        if (!remove_ids(d, &made, err) || !order_all(d, &s->old, UP_MS, err, "start", NULL))
-            return false;
-    } else {
-        char *override, *scale = str_printf(d->arena, "%s=%zu", s->name, s->old.n);
-        if (!compose_override(d, NULL, false, &override, err))
-            return false;
-        Order order = compose_order(d, override, "up", "--detach", "--no-deps", "--no-build",
-                                    "--scale", scale, s->name, NULL);
-        order.limit_ms = UP_MS;
-        if (!order_run(&d->orders, &order, NULL, err))
-            return false;
-    }
+    if (there < s->old.n)
+        return make_again(d, s, err);
+    if (!remove_ids(d, &made, err) || !order_all(d, &s->old, UP_MS, err, "start", NULL))
+        return false;
     return !s->old.n || deploy_until(d, is_back, s, d->options->verify_ms,
                                      "what served before is not healthy again", err);
 }
@@ -333,6 +344,19 @@ sweep_images(Deploy *d, Error *err)
     return order_all(d, &images, 0, err, "rmi", "--force");
 }
 
+/* By a name of the image where it has one: what an earlier deploy made says its id. */
+static bool
+say_before(Deploy *d, const ComposeContainer *one, Error *err)
+{
+    AUTO_JSON *image = NULL;
+    if (!engine_inspect(d, "image", one->image, &image, err))
+        return false;
+    const char *tag = json_string_value(json_array_get(value_at(image, "RepoTags"), 0));
+    d->before = str_printf(d->arena, "%s (" STR_FMT ")", tag ? tag : one->says,
+                           STR_ARG(str_sub(str_of(one->image), 0, ID_SHOWN)));
+    return true;
+}
+
 static bool
 look(Deploy *d, Error *err)
 {
@@ -350,9 +374,8 @@ look(Deploy *d, Error *err)
             if (!one->running)
                 continue;
             *vec_push(d->arena, &s->configs) = one->config;
-            if (!s->before && i == 0)
-                d->before = str_printf(d->arena, "%s (" STR_FMT ")", one->says,
-                                       STR_ARG(str_sub(str_of(one->image), 0, ID_SHOWN)));
+            if (!s->before && i == 0 && !say_before(d, one, err))
+                return false;
             s->before = one->image;
         }
     }
