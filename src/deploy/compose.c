@@ -71,7 +71,8 @@ find_new(Deploy *d, const ComposeService *s, ComposeContainers *ret, Error *err)
     if (!compose_containers(d, s->name, &seen, err))
         return false;
     for (size_t i = 0; i < seen.n; i++)
-        if (s->current || !is_among(&s->old, seen.p[i].id))
+        if (!is_among(&s->stopped, seen.p[i].id) &&
+            (s->current || !is_among(&s->old, seen.p[i].id)))
             *vec_push(d->arena, ret) = seen.p[i];
     return true;
 }
@@ -331,16 +332,11 @@ static bool
 sweep_images(Deploy *d, Error *err)
 {
     Answer answer;
-    Words images = {0};
     Order order = engine_order(d, "image", "ls", "--quiet", "--filter",
                                str_printf(d->arena, "label=lockstep_app=%s", d->unit), NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        *vec_push(d->arena, &images) = str_dup(d->arena, str_trim(str_sub(rest, 0, end)));
-        rest = str_sub(rest, end + 1, rest.n);
-    }
+    Words images = answer_lines(d->arena, answer.out);
     return order_all(d, &images, 0, err, "rmi", "--force");
 }
 
@@ -399,14 +395,13 @@ compare(Deploy *d, Error *err)
     Order order = compose_order(d, override, "config", "--hash", names, NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        Str line = str_sub(rest, 0, end);
+    Words lines = answer_lines(d->arena, answer.out);
+    for (size_t k = 0; k < lines.n; k++) {
+        Str line = str_of(lines.p[k]);
         size_t blank = str_find(line, ' ');
         for (size_t i = 0; i < c->services.n; i++)
             if (str_eq(str_of(c->services.p[i].name), str_sub(line, 0, blank)))
                 c->services.p[i].config = str_dup(d->arena, str_trim(str_sub(line, blank, line.n)));
-        rest = str_sub(rest, end + 1, rest.n);
     }
     for (size_t i = 0; i < c->services.n; i++) {
         ComposeService *s = &c->services.p[i];
