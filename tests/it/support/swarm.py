@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A swarm of one node on a test's own engine, and a stack on it."""
 
-from . import deploy, net
+import json
+
+from . import deploy, net, secrets
 
 FILE = """
 version: "3.8"
 services:
   web:
     image: web:1
-    environment: {DATABASE_URL: "sqlite:////data/app.db", ODD: %s}
+    environment: {DATABASE_URL: "sqlite:////data/app.db", ODD: %s, DOCKER_HOST: "tcp://192.0.2.1:1"}
     volumes: ["data:/data"]
     secrets: [token]
     stop_grace_period: 1s
@@ -31,7 +33,9 @@ volumes: {data: {}}
 secrets: {token: {file: ./token}}
 """
 # What a value may hold that a shell or a file of variables would spoil.
-ODD = 'two "quoted" $HOME words\nand a second line'
+SECOND = secrets.register("s3cond-l1ne")
+ODD = f'two "quoted" $HOME words\nand a {SECOND}'
+TOKEN = secrets.register("tok3n-0f-the-stack")
 
 
 class Stack(deploy.Site):
@@ -41,8 +45,8 @@ class Stack(deploy.Site):
         super().__init__(engine, lockstep)
         if "inactive" in engine.docker("info", "--format", "{{.Swarm.LocalNodeState}}").stdout:
             engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
-        lockstep.write("token", "hunter2hunter2")
-        lockstep.write("stack.yml", FILE % '"%s"' % ODD.replace("$", "$$").replace('"', '\\"').replace("\n", "\\n"))
+        lockstep.write("token", TOKEN)
+        lockstep.write("stack.yml", FILE % json.dumps(ODD.replace("$", "$$")))
 
     def clean(self):
         """Nothing of a stack is left, whatever the test before did."""
