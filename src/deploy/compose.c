@@ -71,7 +71,8 @@ find_new(Deploy *d, const ComposeService *s, ComposeContainers *ret, Error *err)
     if (!compose_containers(d, s->name, &seen, err))
         return false;
     for (size_t i = 0; i < seen.n; i++)
-        if (s->current || !is_among(&s->old, seen.p[i].id))
+        if (!is_among(&s->stopped, seen.p[i].id) &&
+            (s->current || !is_among(&s->old, seen.p[i].id)))
             *vec_push(d->arena, ret) = seen.p[i];
     return true;
 }
@@ -175,6 +176,26 @@ is_back(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
     return true;
 }
 
+/* Made anew, so that it has to show that it is well, as a release has. */
+static bool
+make_again(Deploy *d, const ComposeService *s, Error *err)
+{
+    const Compose *c = d->state;
+    ComposeContainers seen;
+    char *override, *scale = str_printf(d->arena, "%s=%zu", s->name, s->old.n);
+    if (!compose_override(d, NULL, false, &override, err))
+        return false;
+    Order order = compose_order(d, override, "up", "--detach", "--no-deps", "--no-build", "--scale",
+                                scale, s->name, NULL);
+    order.limit_ms = UP_MS;
+    if (!order_run(&d->orders, &order, NULL, err) || !compose_containers(d, s->name, &seen, err))
+        return false;
+    for (size_t i = 0; i < seen.n; i++)
+        if (!(s == c->services.p ? verify_container : verify_alone)(d, seen.p[i].id, err))
+            return false;
+    return true;
+}
+
 static bool
 put_service_back(Deploy *d, ComposeService *s, Error *err)
 {
@@ -189,19 +210,10 @@ put_service_back(Deploy *d, ComposeService *s, Error *err)
         if (!old)
             *vec_push(d->arena, &made) = seen.p[i].id;
     }
-    if (there == s->old.n) {
-        if (!remove_ids(d, &made, err) || !order_all(d, &s->old, UP_MS, err, "start", NULL))
-            return false;
-    } else {
-        char *override, *scale = str_printf(d->arena, "%s=%zu", s->name, s->old.n);
-        if (!compose_override(d, NULL, false, &override, err))
-            return false;
-        Order order = compose_order(d, override, "up", "--detach", "--no-deps", "--no-build",
-                                    "--scale", scale, s->name, NULL);
-        order.limit_ms = UP_MS;
-        if (!order_run(&d->orders, &order, NULL, err))
-            return false;
-    }
+    if (there < s->old.n)
+        return make_again(d, s, err);
+    if (!remove_ids(d, &made, err) || !order_all(d, &s->old, UP_MS, err, "start", NULL))
+        return false;
     return !s->old.n || deploy_until(d, is_back, s, d->options->verify_ms,
                                      "what served before is not healthy again", err);
 }
@@ -320,17 +332,25 @@ static bool
 sweep_images(Deploy *d, Error *err)
 {
     Answer answer;
-    Words images = {0};
     Order order = engine_order(d, "image", "ls", "--quiet", "--filter",
                                str_printf(d->arena, "label=lockstep_app=%s", d->unit), NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        *vec_push(d->arena, &images) = str_dup(d->arena, str_trim(str_sub(rest, 0, end)));
-        rest = str_sub(rest, end + 1, rest.n);
-    }
+    Words images = answer_lines(d->arena, answer.out);
     return order_all(d, &images, 0, err, "rmi", "--force");
+}
+
+/* By a name of the image where it has one: what an earlier deploy made says its id. */
+static bool
+say_before(Deploy *d, const ComposeContainer *one, Error *err)
+{
+    AUTO_JSON *image = NULL;
+    if (!engine_inspect(d, "image", one->image, &image, err))
+        return false;
+    const char *tag = json_string_value(json_array_get(value_at(image, "RepoTags"), 0));
+    d->before = str_printf(d->arena, "%s (" STR_FMT ")", tag ? tag : one->says,
+                           STR_ARG(str_sub(str_of(one->image), 0, ID_SHOWN)));
+    return true;
 }
 
 static bool
@@ -350,9 +370,8 @@ look(Deploy *d, Error *err)
             if (!one->running)
                 continue;
             *vec_push(d->arena, &s->configs) = one->config;
-            if (!s->before && i == 0)
-                d->before = str_printf(d->arena, "%s (" STR_FMT ")", one->says,
-                                       STR_ARG(str_sub(str_of(one->image), 0, ID_SHOWN)));
+            if (!s->before && i == 0 && !say_before(d, one, err))
+                return false;
             s->before = one->image;
         }
     }
@@ -376,14 +395,13 @@ compare(Deploy *d, Error *err)
     Order order = compose_order(d, override, "config", "--hash", names, NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        Str line = str_sub(rest, 0, end);
+    Words lines = answer_lines(d->arena, answer.out);
+    for (size_t k = 0; k < lines.n; k++) {
+        Str line = str_of(lines.p[k]);
         size_t blank = str_find(line, ' ');
         for (size_t i = 0; i < c->services.n; i++)
             if (str_eq(str_of(c->services.p[i].name), str_sub(line, 0, blank)))
                 c->services.p[i].config = str_dup(d->arena, str_trim(str_sub(line, blank, line.n)));
-        rest = str_sub(rest, end + 1, rest.n);
     }
     for (size_t i = 0; i < c->services.n; i++) {
         ComposeService *s = &c->services.p[i];

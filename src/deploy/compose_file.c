@@ -235,14 +235,14 @@ replicas_of(const DocNode *service)
 }
 
 static void
-add_service(Deploy *d, const DocNode *service)
+add_service(Deploy *d, const DocNode *service, bool worker)
 {
     Compose *c = d->state;
     *vec_push(d->arena, &c->services) =
         (ComposeService){.name = str_dup(d->arena, service->key),
                          .wanted = replicas_of(service),
                          .alone = stands_alone(service),
-                         .optional = first_of(service, "profiles") != NULL};
+                         .optional = worker && first_of(service, "profiles") != NULL};
 }
 
 static void
@@ -318,7 +318,7 @@ choose_services(Deploy *d, const DocNode *services, Error *err)
             !is_step(services, one))
             *vec_push(d->arena, &chosen) = one;
     for (size_t i = 0; i < chosen.n; i++)
-        add_service(d, chosen.p[i]);
+        add_service(d, chosen.p[i], i > 0);
     for (size_t i = 0; i < chosen.n; i++)
         add_needs(d, services, chosen.p[i]);
     return true;
@@ -350,7 +350,7 @@ compose_read(Deploy *d, Error *err)
 /* ---- containers ---- */
 
 static bool
-look_at(Deploy *d, const char *id, ComposeContainers *ret, Error *err)
+look_at(Deploy *d, char *id, ComposeContainers *ret, Error *err)
 {
     AUTO_JSON *seen = NULL;
     if (!engine_inspect(d, "container", id, &seen, err))
@@ -361,7 +361,7 @@ look_at(Deploy *d, const char *id, ComposeContainers *ret, Error *err)
         return true;
     Str health = value_text(seen, "State.Health.Status");
     *vec_push(d->arena, ret) = (ComposeContainer){
-        .id = str_dup(d->arena, str_of(id)),
+        .id = id,
         .image = str_dup(d->arena, value_text(seen, "Image")),
         .says = str_dup(d->arena, value_text(seen, "Config.Image")),
         .config = str_dup(d->arena, value_text(labels, "lockstep_config")),
@@ -381,12 +381,9 @@ compose_containers(Deploy *d, const char *service, ComposeContainers *ret, Error
     *ret = (ComposeContainers){0};
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        Str id = str_trim(str_sub(rest, 0, end));
-        if (id.n && !look_at(d, str_dup(d->arena, id), ret, err))
+    Words ids = answer_lines(d->arena, answer.out);
+    for (size_t i = 0; i < ids.n; i++)
+        if (!look_at(d, ids.p[i], ret, err))
             return false;
-        rest = str_sub(rest, end + 1, rest.n);
-    }
     return true;
 }

@@ -156,7 +156,8 @@ create(Deploy *d, const char *name, Error *err)
     Order order = engine_order(d, "create", "--name", name, "--label",
                                str_printf(d->arena, "lockstep_deploy=%s", d->id), "--label",
                                str_printf(d->arena, "lockstep_image=%s", d->options->image), NULL);
-    options_hand(d->arena, &order, &k->options);
+    if (!options_hand(&d->orders, &order, &k->options, err))
+        return false;
     order_add(d->arena, &order, d->image, NULL);
     for (size_t i = 0; i < k->options.program.n; i++)
         order_add(d->arena, &order, k->options.program.p[i], NULL);

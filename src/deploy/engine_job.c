@@ -241,13 +241,12 @@ engine_sweep(Deploy *d, Error *err)
                                "status=dead", NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        Order rm = engine_order(d, "rm", "--force", str_dup(d->arena, str_sub(rest, 0, end)), NULL);
+    Words ids = answer_lines(d->arena, answer.out);
+    for (size_t i = 0; i < ids.n; i++) {
+        Order rm = engine_order(d, "rm", "--force", ids.p[i], NULL);
         rm.may_fail = true;
         if (!order_run(&d->orders, &rm, NULL, err))
             return false;
-        rest = str_sub(rest, end < rest.n ? end + 1 : rest.n, rest.n);
     }
     return true;
 }

@@ -10,7 +10,7 @@
 #include "tools/tool.h"
 #include "core/banned.h"
 
-enum { SUBJECT_MAX = 160, FINDINGS_MAX = 1000 };
+enum { SUBJECT_MAX = 160, SUBJECT_CEILING = 4096, FINDINGS_MAX = 1000 };
 
 #define E SEVERITY_ERROR
 #define W SEVERITY_WARNING
@@ -39,15 +39,24 @@ deploy_rule_what(Arena *arena, const DeployRule *rule)
 void
 look_add(Scene *s, LookRule rule, Place at, const char *subject, ...)
 {
-    char text[SUBJECT_MAX];
+    char text[SUBJECT_CEILING];
     va_list ap;
     if (s->findings->n >= FINDINGS_MAX)
         return; /* nobody reads on; the first are mended, and the next look tells the others */
     va_start(ap, subject);
     int n = vsnprintf(text, sizeof text, subject, ap);
     va_end(ap);
-    if (n >= SUBJECT_MAX)
-        memcpy(text + SUBJECT_MAX - 4, "...", 4);
+    /* Before it is cut: half a URL is not known as one. */
+    if (n < SUBJECT_CEILING)
+        look_mask(text);
+    else
+        memcpy(text, "a very long command", sizeof "a very long command");
+    if (strlen(text) >= SUBJECT_MAX) {
+        size_t cut = SUBJECT_MAX - 4;
+        while (cut > 0 && ((unsigned char)text[cut] & 0xc0) == 0x80)
+            cut--; /* not within a character */
+        memcpy(text + cut, "...", 4);
+    }
     for (size_t i = 0; text[i]; i++)
         if ((unsigned char)text[i] < 0x20)
             text[i] = ' ';

@@ -98,6 +98,9 @@ look_add_file(Scene *s, const char *path)
     }
     if (kind == SCENE_NONE || s->files.n >= FILES_MAX)
         return;
+    for (const char *p = path; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            return; /* it could not be told in one line */
     SceneFile f = {.path = str_dup(s->arena, str_of(path)), .kind = kind, .text = STR("")};
     f.name = f.path + (rest.p - path);
     *vec_push(s->arena, &s->files) = f;

@@ -107,6 +107,9 @@ void look_for_secrets(Scene *s, const SceneFile *f);
 void look_at_entry(Scene *s);
 void look_at_releases(Scene *s);
 void look_at_things(Scene *s);
+/* Overwrites what may be a secret in a command: passwords in URLs, values of variables and options
+ * that are named so. */
+void look_mask(char *text);
 /* A Kubernetes Secret with values in it. */
 void look_at_secret(Scene *s, const SceneFile *f, const DocNode *doc);
 

@@ -187,6 +187,39 @@ assigns_secret(Str line, Str *pending, Str *ret_name)
     return is_secret_name(*ret_name) && ret_name->n <= NAME_LONGEST && looks_generated(value);
 }
 
+static void
+blot(char *from, const char *to)
+{
+    while (from < to)
+        *from++ = '*';
+}
+
+void
+look_mask(char *text)
+{
+    for (char *at = text; (at = strstr(at, "://")); at += 3) {
+        size_t n = strcspn(at + 3, "/ \t\"'`;<>()");
+        char *host = memrchr(at + 3, '@', n), *colon = host ? memchr(at + 3, ':', n) : NULL;
+        if (colon && colon < host)
+            blot(colon + 1, host);
+    }
+    bool next = false; /* the word after `--password` */
+    for (char *word = text; *word; word += strspn(word, " \t")) {
+        char *end = word + strcspn(word, " \t"), *equals = memchr(word, '=', (size_t)(end - word));
+        char *value = equals ? equals + 1 : word;
+        if (*value == '\'' || *value == '"') { /* it may hold blanks */
+            char *close = strchr(value + 1, *value);
+            end = close ? close + 1 : value + strlen(value);
+        }
+        const char *name = word + strspn(word, "-\"'");
+        if (next ||
+            (equals && name < equals && is_secret_name((Str){name, (size_t)(equals - name)})))
+            blot(value, end);
+        next = *word == '-' && !equals && is_secret_name((Str){name, (size_t)(end - name)});
+        word = end;
+    }
+}
+
 void
 look_for_secrets(Scene *s, const SceneFile *f)
 {

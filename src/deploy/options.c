@@ -65,18 +65,14 @@ options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret)
     }
 }
 
-void
-options_hand(Arena *arena, Order *order, const EngineOptions *options)
+bool
+options_hand(const Orders *orders, Order *order, const EngineOptions *options, Error *err)
 {
-    for (size_t i = 0; i < options->env.n; i++) {
-        Str pair = str_of(options->env.p[i]);
-        size_t end = str_find(pair, '=');
-        char *name = str_dup(arena, str_sub(pair, 0, end));
-        order_add(arena, order, "--env", name, NULL);
-        order_env(arena, order, name, str_sub(pair, end + 1, pair.n));
-    }
+    if (!order_hand(orders, order, &options->env, err))
+        return false;
     for (size_t i = 0; i < options->words.n; i++)
-        order_add(arena, order, options->words.p[i], NULL);
+        order_add(orders->arena, order, options->words.p[i], NULL);
+    return true;
 }
 
 /* ---- from a container ---- */

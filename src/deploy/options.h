@@ -26,7 +26,8 @@ bool options_of_container(Arena *arena,
                           EngineOptions *ret,
                           Error *err) MUST_CHECK;
 /* Behind `create`: the words, and each variable by its name. */
-void options_hand(Arena *arena, Order *order, const EngineOptions *options);
+bool options_hand(const Orders *orders, Order *order, const EngineOptions *options, Error *err)
+    MUST_CHECK;
 /* Variables of a container (or service) that it has not from its image: NAME=VALUE; their values
  * are secret from now on. */
 void options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret);

@@ -113,6 +113,20 @@ order_memory_file(const Orders *orders, const char *name, Str data, char **ret_p
     return true;
 }
 
+Words
+answer_lines(Arena *arena, Str out)
+{
+    Words lines = {0};
+    for (Str rest = out; rest.n;) {
+        size_t end = str_find(rest, '\n');
+        Str line = str_trim(str_sub(rest, 0, end));
+        if (line.n)
+            *vec_push(arena, &lines) = str_dup(arena, line);
+        rest = str_sub(rest, end + 1, rest.n);
+    }
+    return lines;
+}
+
 /* Quoted where a shell would read it otherwise. */
 static void
 add_word(StrBuf *out, const char *word)

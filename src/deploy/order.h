@@ -71,6 +71,9 @@ bool order_memory_file(
  */
 bool order_run(const Orders *orders, Order *order, Answer *ret, Error *err) MUST_CHECK;
 
+/* Lines of what was printed, without blanks around them; empty ones are left out. */
+Words answer_lines(Arena *arena, Str out);
+
 /* As one line that a shell would take: words quoted where they must be, variables before them as
  * NAME=***. */
 Str order_text(Arena *arena, const Order *order);

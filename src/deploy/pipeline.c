@@ -18,8 +18,8 @@
 
 enum { BUILD_MS = 3600000, PUSH_MS = 1800000, LOOK_EVERY_MS = 1000 };
 
-static const Platform *const platforms[] = {&platform_docker,     &platform_compose,
-                                            &platform_swarm,      &platform_dokku,
+static const Platform *const platforms[] = {&platform_dokku,      &platform_docker,
+                                            &platform_compose,    &platform_swarm,
                                             &platform_kubernetes, &platform_cloud_run};
 
 const char *const *

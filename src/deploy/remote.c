@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { LOST_STATUS = 255, ASK_TRIES = 5, ASK_AGAIN_MS = 2000 };
+enum { LOST_STATUS = 255, ASK_TRIES = 5, ASK_AGAIN_MS = 1000 };
 
 /* A connection is known to be dead after half a minute without an answer: long tasks print nothing
  * for hours, and a firewall forgets them. A connection that is shared already is used; one that we

@@ -77,14 +77,13 @@ find_workers(Deploy *d, const json_t *app, Error *err)
                                str_printf(d->arena, "label=" STACK_LABEL "=%s", stack), NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
+    Words ids = answer_lines(d->arena, answer.out);
+    for (size_t i = 0; i < ids.n; i++) {
         AUTO_JSON *one = NULL;
-        if (!engine_inspect(d, "service", str_dup(d->arena, str_sub(rest, 0, end)), &one, err))
+        if (!engine_inspect(d, "service", ids.p[i], &one, err))
             return false;
         if (one)
             add_worker(d, one, image_of(app));
-        rest = str_sub(rest, end + 1, rest.n);
     }
     return true;
 }
@@ -162,10 +161,10 @@ is_released(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
 {
     const SwarmService *one = ctx;
     AUTO_JSON *service = NULL;
+    if (d->orders.dry_run)
+        return look_at(d, one->name, str_of(d->image), ret_ready, ret_why, err);
     if (!engine_inspect(d, "service", one->name, &service, err))
         return false;
-    if (d->orders.dry_run)
-        return swarm_tasks(d, one->name, false, &service, err);
     Str state = value_text(service, "UpdateStatus.State");
     bool back = str_starts(state, STR("rollback"));
     if (back || str_eq(state, STR("paused"))) {

@@ -32,11 +32,9 @@ swarm_tasks(Deploy *d, const char *service, bool all, json_t **ret, Error *err)
         return true;
     }
     Order inspect = engine_order(d, "inspect", "--type", "task", NULL);
-    for (Str rest = ids.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        order_add(d->arena, &inspect, str_dup(d->arena, str_trim(str_sub(rest, 0, end))), NULL);
-        rest = str_sub(rest, end + 1, rest.n);
-    }
+    Words each = answer_lines(d->arena, ids.out);
+    for (size_t i = 0; i < each.n; i++)
+        order_add(d->arena, &inspect, each.p[i], NULL);
     return order_run(&d->orders, &inspect, &answer, err) &&
            values_read(answer.out, "docker inspect", ret, err);
 }
@@ -225,20 +223,18 @@ swarm_sweep(Deploy *d, Error *err)
                               str_printf(d->arena, "label=lockstep_app=%s", d->unit), NULL);
     if (!order_run(&d->orders, &list, &answer, err))
         return false;
-    for (Str rest = answer.out; rest.n;) {
-        size_t end = str_find(rest, '\n');
-        char *id = str_dup(d->arena, str_trim(str_sub(rest, 0, end)));
+    Words ids = answer_lines(d->arena, answer.out);
+    for (size_t i = 0; i < ids.n; i++) {
         int status = -1;
         Str ignored;
         Error why = ERROR_INIT;
         /* One that still runs goes on: the new migration waits for it, as replicas do. */
-        if (!look_at(d, id, &status, &ignored, &why) || status >= 0)
-            remove_job(d, id);
+        if (!look_at(d, ids.p[i], &status, &ignored, &why) || status >= 0)
+            remove_job(d, ids.p[i]);
         if (why.code == ERROR_SIGNALLED) {
             *err = why;
             return false;
         }
-        rest = str_sub(rest, end + 1, rest.n);
     }
     return true;
 }

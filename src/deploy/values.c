@@ -5,8 +5,6 @@
 
 #include "core/banned.h"
 
-enum { PRINT_CEILING = 16 << 20 };
-
 void
 values_cleanup(json_t **json)
 {
@@ -58,17 +56,11 @@ values_read(Str text, const char *who, json_t **ret, Error *err)
     return true;
 }
 
-static int
-print_part(const char *text, size_t n, void *buf)
-{
-    strbuf_add(buf, (Str){text, n});
-    return 0;
-}
-
 Str
 values_print(Arena *arena, const json_t *json)
 {
-    StrBuf out = strbuf_new(arena, PRINT_CEILING);
-    (void)json_dump_callback(json, print_part, &out, JSON_COMPACT | JSON_SORT_KEYS);
-    return strbuf_str(&out);
+    enum { FLAGS = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY };
+    size_t n = json_dumpb(json, NULL, 0, FLAGS);
+    char *text = arena_alloc(arena, n + 1);
+    return (Str){text, json_dumpb(json, text, n, FLAGS)};
 }

@@ -18,5 +18,5 @@ bool value_true(const json_t *json, const char *path);
 
 /* The whole text; the caller owns *ret. ERROR_FAILED with who printed it. */
 bool values_read(Str text, const char *who, json_t **ret, Error *err) MUST_CHECK;
-/* As one line of JSON, in the arena. */
+/* On one line, as it is given to a program. */
 Str values_print(Arena *arena, const json_t *json);

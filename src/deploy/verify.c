@@ -143,10 +143,11 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
     *ret_why = STR("it is starting");
     if (state == SERVICE_BAD) {
         Str health = value_text(container, "State.Health.Status");
+        Str status = value_number(container, "RestartCount") > 0 ? STR("started again and again")
+                     : str_eq(health, STR("unhealthy"))          ? health
+                                                        : value_text(container, "State.Status");
         error_set(err, ERROR_FAILED, "the new release does not stay up: it is " STR_FMT,
-                  STR_ARG(str_eq(health, STR("unhealthy"))
-                              ? health
-                              : value_text(container, "State.Status")));
+                  STR_ARG(status));
         Str tail = engine_tail(d, asked->name);
         return tail.n ? error_detail(err, "it printed last:\n" STR_FMT, STR_ARG(tail)) : false;
     }

@@ -126,6 +126,8 @@ start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *e
     wait_cleanup_begin(l->wait);
     if (!ok || *ret_status != 0)
         guard_end_tool(&l->guard, l->wait, END_MS);
+    else
+        l->guard.tool_sessions[0] = 0; /* it has ended them itself */
     wait_cleanup_end(l->wait);
     guard_running(&l->guard, false);
     FAULT_POINT("tool.ended");

@@ -2,13 +2,10 @@
 """`lockstep deploy --target compose`, with the plugin of the docker command and with the older
 docker-compose, on a container engine of the tests' own."""
 
-import os
-import pathlib
 import signal
-import time
 
 import pytest
-from support import compose, net
+from support import compose, net, secrets
 from support.servers import Missing
 
 ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
@@ -46,6 +43,7 @@ DEPENDS = """depends_on: {cache: {condition: service_healthy}}
     stop_signal: SIGKILL
     healthcheck: {test: ["CMD", "true"], interval: 1s}
 """
+TOKEN = secrets.register("tok3n-0f-the-project")
 FIXED = 'ports: ["127.0.0.1:8080:8000"]'
 
 
@@ -110,7 +108,7 @@ def test_unhealthy_release_is_put_back(each):
     before = running(each, DEPENDS).of()
     result = each.deploy(each.image("2", TWO, SICK), *HEALTH, "--verify", "3s", expect=7)
     assert set(each.of()) == set(before) and each.serve() == ["version 1"]
-    assert "the schema is at 002 (1 applied by this deploy)" in result.err
+    assert "the schema is at 002 (2 applied by this deploy)" in result.err
     assert "Put back: 'web' serves web:1" in result.err and each.only_services()
 
 
@@ -139,11 +137,11 @@ def test_replicas(project):
 
 
 def test_worker_that_is_not_well(project):
-    before = running(project, DEPENDS).of()
+    running(project, DEPENDS)
     project.deploy("web:1", *HEALTH)
     before = set(project.of()) | set(project.of("worker"))
     sick = project.image("2", TWO, "RUN mv /app/www/index.html /app/www/other.html")
-    result = project.deploy(sick, "--verify", "12s", expect=7)
+    result = project.deploy(sick, "--health-check", "/other.html", expect=7)
     assert "'worker'" in result.err and project.only_services()
     assert set(project.of()) | set(project.of("worker")) == before
 
@@ -159,11 +157,52 @@ def test_putting_back_fails(project):
     project.engine.docker("rm", "--force", *project.containers())
 
 
+def test_step_of_the_file(project):
+    """A service that migrates, and that others wait for, is what the deploy does itself."""
+    step = """depends_on: {migrate: {condition: service_completed_successfully}}
+  migrate:
+    image: ${IMAGE:-web:1}
+    command: sh -c "exit 9"
+"""
+    project.lockstep.write("compose.yaml", FILE.replace("MORE", step))
+    result = project.deploy(project.image("1", ONE), *HEALTH)
+    assert project.serve() == ["version 1"] and result.applied() == 1
+    assert project.containers() == [name for name in project.containers() if "web" in name]
+
+
+def test_dry_run(project):
+    """Nothing is asked, nothing is run: there is no engine at that address."""
+    project.lockstep.write("compose.yaml", FILE.replace("MORE", ""))
+    address = project.lockstep.env["DOCKER_HOST"]
+    project.lockstep.env |= {"DOCKER_HOST": "unix:///nowhere", "TOKEN": TOKEN}
+    result = project.deploy("web:2", "--dry-run", "--env", "TOKEN", *HEALTH)
+    lines = result.out.splitlines()
+    migration = [line for line in lines if "run --detach" in line]
+    assert len(migration) == 1 and "TOKEN=*** " in migration[0] and "-e TOKEN" in migration[0]
+    assert lines[lines.index(migration[0]) - 1] == (
+        """echo '{"services":{"web":{"image":"web:2"}}}' > lockstep.override.json"""
+    )
+    up = [line for line in lines if "--no-recreate" in line]
+    assert len(up) == 1 and up[0].endswith("--scale web=1 web")
+    project.lockstep.env["DOCKER_HOST"] = address
+
+
+def test_refusals(project):
+    result = project.deploy(project.image("1", ONE), expect=2)
+    assert "there is no Compose file here" in result.err
+    project.lockstep.write("compose.yaml", "services: {wbe: {image: web:1}}\n")
+    result = project.deploy("web:1", expect=2)
+    assert "has no service 'web'" in result.err and "Did you mean 'wbe'?" in result.err
+    project.lockstep.write("compose.yaml", "services: {web: {imgae: web:1}}\n")
+    result = project.deploy("web:1", expect=2)
+    assert "Compose does not take the file 'compose.yaml'" in result.err and "imgae" in result.err
+
+
 def test_two_at_once(project):
     running(project)
     project.image("2", TWO), project.image("3", TWO)
     results = [one.finish() for one in [project.start(f"web:{n}", *HEALTH) for n in (2, 3)]]
-    assert sum(result.applied() for result in results) == 1
+    assert sum(result.applied() for result in results) == 2
     assert any("waiting: another deploy of 'web'" in result.err for result in results)
     assert project.serve() in (["version 2"], ["version 3"]) and project.only_services()
     held = project.start(project.image("4", SLOW | TWO), *HEALTH)

@@ -74,6 +74,12 @@ def test_without_the_platform(shop, platform):
     listed = [out for line, out, _ in outputs if "--list" in line]
     assert all(out == "honey: 6.90\nsalt: 0.95\ntea: 4.50\n" for out in listed)
     assert (shop.app.dir / "shop.db").exists() == bool(migrates)
+    if platform in ("github", "gitlab"):
+        planned = outputs[-1][1]
+        assert (
+            "docker build" in planned
+            and "git:from-image shop registry.example.com/shop:1" in planned
+        )
 
 
 def test_docker(shop, images):  # noqa: F811

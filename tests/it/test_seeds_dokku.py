@@ -18,8 +18,7 @@ SEARCH = "ENV PATH=/usr/local/bin:/usr/bin:/bin"
 @pytest.fixture(scope="module")
 def server(engine, tmp_path_factory):
     try:
-        made = dokku.Server(engine, tmp_path_factory.mktemp("dokku"))
-        with made.sshd:
+        with dokku.Server(engine, tmp_path_factory.mktemp("dokku")) as made:
             yield made
     except servers.Missing as missing:
         pytest.skip(str(missing))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools on MariaDB, whose sessions carry no name: they are found by the port of the client."""
+"""Tools on MariaDB, whose sessions carry no name: they are found by the port of the client. And what
+is the same on PostgreSQL."""
 
 import signal
 import subprocess
@@ -182,4 +183,46 @@ def test_postgresql_clients_that_do_not_read_pgappname(lockstep, postgres):
     lockstep.write(name, text.format('"SELECT 1"'))
     lockstep.run("migrate")
     assert not [row for row in postgres.sessions("%") if row[0] == pid]
+    project.close()
+
+
+IDLE = """
+import os
+import time
+from django.db import migrations
+
+def think(apps, schema_editor):
+    while not os.path.exists("thought"):
+        time.sleep(0.05)
+
+class Migration(migrations.Migration):
+    dependencies = [("blog", "0003_email")]
+    operations = [
+        migrations.RunSQL("ALTER TABLE posts ADD COLUMN more integer"),
+        migrations.RunPython(think),
+    ]
+"""
+
+
+def test_a_tool_that_does_nothing_in_its_transaction(lockstep, postgres):
+    """There is no statement to cancel: after twice the time its session is ended."""
+    project = tools.Project(tools.case("django"), lockstep, postgres)
+    project.own()
+    lockstep.write(FILES["django"][0], IDLE)
+    running = lockstep.start("migrate", "--max-block", "500ms")
+
+    def idle():
+        assert running.alive(), running.finish(expect=None)
+        return [row for row in postgres.sessions() if row[2] == "idle in transaction"]
+
+    net.until(idle, what="the open transaction")
+    app = postgres.as_app()
+    with app.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '30s'; SELECT count(*) FROM posts")
+        assert cursor.fetchall() == [(1,)]
+    app.close()
+    lockstep.write("thought", "")
+    done = running.finish()
+    assert "cancelling its statement" in done.err and "ending its session" in done.err, done
+    assert "trying again" in done.err and "more" in postgres.columns("posts"), done
     project.close()

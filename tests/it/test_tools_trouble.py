@@ -4,17 +4,6 @@
 import pytest
 from support import tools
 
-HEAD = """from alembic import op
-revision = "{name}"
-down_revision = "a3"
-branch_labels = None
-depends_on = None
-def upgrade():
-    op.execute("CREATE TABLE {name} (id integer)")
-def downgrade():
-    op.execute("DROP TABLE {name}")
-"""
-
 
 @pytest.fixture
 def project(name, lockstep, postgres):
@@ -48,7 +37,7 @@ def test_several_heads(project, name):
     folder = "alembic/versions" if name == "alembic" else "migrations/versions"
     program = "alembic" if name == "alembic" else "flask db"
     for head in ("b4", "c4"):
-        project.runner.write(f"{folder}/{head}_.py", HEAD.format(name=head))
+        project.runner.write(f"{folder}/{head}_.py", tools.alembic_revision(head, "a3", head))
     for fresh in (True, False):
         text = told(project, "2 heads (b4, c4)", f"`{program} merge heads`")
         assert f"--command '{program} upgrade heads'" in text.out, text

@@ -16,6 +16,7 @@
 #include "deploy/job.h"
 #include "deploy/options.h"
 #include "deploy/order.h"
+#include "deploy/remote.h"
 #include "proc/proc.h"
 
 static char path[] = "PATH=/usr/bin:/bin", kept[] = "KEPT=yes";
@@ -267,6 +268,28 @@ a_log_is_understood(void **state)
     assert_int_equal(err.code, ERROR_REFUSED);
 }
 
+/* Dokku runs the release task with the app's own settings, which nobody asked for JSON. */
+static void
+a_log_of_text_is_understood(void **state)
+{
+    (void)state;
+    JobReport report = {0};
+    static const char *const lines[] = {
+        "lockstep: Migration started: 2 to 3 on sqlite:app.db (run r2)",
+        "lockstep: Migration applied: 002 email (3 ms)",
+        "lockstep: Migration applied: 0003_tool",
+        "  hint: nothing of ours",
+        "lockstep: Migration failed: 004 has no table",
+    };
+    for (size_t i = 0; i < COUNT_OF(lines); i++)
+        job_line(arena, &report, str_of(lines[i]));
+    assert_true(report.spoke);
+    assert_int_equal(report.applied, 2);
+    assert_string_equal(report.version, "0003_tool");
+    assert_string_equal(report.run_id, "r2");
+    assert_string_equal(report.error, "004 has no table");
+}
+
 static void
 what_was_no_log_is_the_reason(void **state)
 {
@@ -277,6 +300,43 @@ what_was_no_log_is_the_reason(void **state)
     assert_false(job_failed(&report, "the migration", &err));
     assert_int_equal(err.code, ERROR_FAILED);
     assert_non_null(strstr(err.message, "not found"));
+}
+
+/* ---- another machine ---- */
+
+static void
+accounts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *account, *port;
+    } cases[] = {
+        {"dokku@h.example", "dokku@h.example", NULL},
+        {"h.example", "dokku@h.example", NULL},
+        {"h.example:2222", "dokku@h.example", "2222"},
+        {"ssh://ci@h.example:2222/", "ci@h.example", "2222"},
+        {"ci@[::1]:22", "ci@::1", "22"},
+        {"[::1]", "dokku@::1", NULL},
+    };
+    static const char *const wrong[] = {"",         "@h",    "u@",        "u@-h",  "-u@h",
+                                        "u@h:",     "u@h:0", "u@h:70000", "u@h:x", "u@[::1",
+                                        "u@[::1]2", "u@h;x", "u@h x",     "ssh://"};
+    Remote remote;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_true(remote_read(arena, cases[i].text, "dokku", &remote, &err));
+        assert_string_equal(remote.account, cases[i].account);
+        assert_string_equal(remote.port ? remote.port : "", cases[i].port ? cases[i].port : "");
+    }
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        error_clear(&err);
+        assert_false(remote_read(arena, wrong[i], "dokku", &remote, &err));
+        assert_int_equal(err.code, ERROR_USAGE);
+    }
+    assert_true(remote_is_plain("registry.example:5000/a/b@sha256:0f"));
+    assert_false(remote_is_plain("a b"));
+    assert_false(remote_is_plain("a*"));
+    assert_false(remote_is_plain("$(x)"));
+    assert_false(remote_is_plain(""));
 }
 
 int
@@ -292,7 +352,9 @@ main(void)
         cmocka_unit_test_setup_teardown(another_program_is_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(words_of_somebody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_is_understood, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_log_of_text_is_understood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_no_log_is_the_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(accounts, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,7 @@ class Project(deploy.Site):
             "ps", "--quiet", "--no-trunc",
             "--filter", "label=com.docker.compose.project=shop",
             "--filter", f"label=com.docker.compose.service={service}",
+            "--filter", "label=com.docker.compose.oneoff=False",
         ).stdout.split()  # fmt: skip
         return {one: self.engine.inspect(one) for one in ids}
 

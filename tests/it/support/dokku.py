@@ -27,7 +27,7 @@ def program_files(name):
 
 
 class Server:
-    """Once a session: sshd, the engine, and a registry, which gives images their digests."""
+    """A context manager: sshd, the engine, and a registry, which gives images their digests."""
 
     def __init__(self, engine, folder):
         self.engine, self.folder = engine, pathlib.Path(folder)
@@ -39,8 +39,20 @@ class Server:
         address = {"DOCKER_HOST": f"unix://{engine.folder}/socket"}
         self.data = self.folder / "data"
         self.data.mkdir()
-        self.baseline = None
+        self.baseline, self.images = None, {}
         self.sshd = Sshd(self.folder / "sshd", {"dokku": words}, {"deploy": address})
+
+    def __enter__(self):
+        # sshd is the first to say that this machine cannot do it.
+        self.sshd.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self.sshd.__exit__(*exception)
+        names = self.engine.docker("ps", "--all", "--quiet").stdout.split()
+        if names:
+            self.engine.docker("rm", "--force", "--volumes", *names)
+        self.engine.docker("network", "rm", "backend", expect=None)
 
     def set(self, **variables):
         """Variables of the stand-in, from now on."""
@@ -152,9 +164,25 @@ class DokkuSite(deploy.Site):
             self.build("dokku-base", lines, program_files("bash"))
         return "dokku-base"
 
-    def image(self, version, migrations=None, *config, release="lockstep migrate", files=None, **more):
-        """localhost:5000/api:VERSION in the registry, as `name@digest`."""
-        files, web = dict(files or {}), more.pop("web", "httpd -f -p 8000 -h /app/www")
+    def image(self, version, migrations=None, *config, **more):
+        """localhost:5000/api:VERSION in the registry, as `name@digest`. `release` and `web` are the
+        Procfile's lines; the rest is as Site has it. Made once a session."""
+        made = repr((version, migrations, config, more))
+        if made not in self.server.images:
+            self.server.images[made] = self._image(version, migrations, *config, **more)
+        return self.server.images[made]
+
+    def _image(
+        self,
+        version,
+        migrations,
+        *config,
+        release="lockstep migrate",
+        web="httpd -f -p 8000 -h /app/www",
+        files=None,
+        **more,
+    ):
+        files = dict(files or {})
         if release:
             files["app/Procfile"] = f"web: {web}\nrelease: {release}\n"
         local = super().image(version, migrations, *config, files=files, **more)

@@ -325,6 +325,20 @@ CASES = (
 )
 
 
+def alembic_revision(name, before, table):
+    """A migration of Alembic or Flask-Migrate that makes a table, and takes it away."""
+    return f"""from alembic import op
+revision = "{name}"
+down_revision = "{before}"
+branch_labels = None
+depends_on = None
+def upgrade():
+    op.execute("CREATE TABLE {table} (id integer)")
+def downgrade():
+    op.execute("DROP TABLE {table}")
+"""
+
+
 def case(name):
     return next(one for one in CASES if one.name == name)
 
