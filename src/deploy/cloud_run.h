@@ -48,4 +48,3 @@ bool run_lock(Deploy *d, Error *err);
 void run_unlock(Deploy *d);
 /* cloud_run_spec.c: the job for `gcloud run jobs replace`. The caller owns it. */
 json_t *run_job_spec(const Deploy *d, const Job *job, const json_t *service);
-bool run_job_has_values(const Job *job);

@@ -6,6 +6,7 @@
  */
 
 #include "deploy/cloud_run.h"
+#include "deploy/variables.h"
 
 #include <string.h>
 
@@ -254,9 +255,12 @@ start(Run *r, Error *err)
     AUTO_JSON *service = NULL, *execution = NULL;
     if (!values_read(k->service, "gcloud", &service, err))
         return false;
+    Job hidden = variables_hidden(d->arena, r->job);
     AUTO_JSON *spec = run_job_spec(d, r->job, service);
+    AUTO_JSON *shown = run_job_spec(d, &hidden, service);
     Order make = run_order(d, "jobs", "replace", "-", NULL);
     make.input = values_print(d->arena, spec);
+    make.shown = values_print(d->arena, shown);
     if (!run_do(d, &make, NULL, err))
         return error_wrap(err, "the job '%s' was not made", k->job);
     Order order = run_order(d, "jobs", "execute", k->job, "--async", NULL);
@@ -278,7 +282,7 @@ drop_values(const Run *r)
 {
     const CloudRun *k = r->d->state;
     Order order = run_order(r->d, "jobs", "delete", k->job, NULL);
-    if (run_job_has_values(r->job))
+    if (variables_are_handed(r->job))
         patient_try(r->d, &order);
 }
 
@@ -302,12 +306,8 @@ run_run_once(Deploy *d, const Job *job, JobReport *ret, Error *err)
             *ret = report;
             return true;
         }
-        if (attempt == TRIES) {
-            error_set(err, ERROR_FAILED, "nobody can say how the migration ended");
-            error_detail(err, "%s", report.error ? report.error : "it printed nothing");
-            return error_hint(err, "`lockstep status` and `lockstep history` with the service's "
-                                   "database tell.");
-        }
+        if (attempt == TRIES)
+            return job_unknown(&report, err);
         log_warn("deploy.again", "how the migration ended is not known: asking again");
     }
 }

@@ -2,8 +2,7 @@
 /* The migration's job: what the service's revisions work with, as Cloud Run's jobs have it. */
 
 #include "deploy/cloud_run.h"
-
-#include <string.h>
+#include "deploy/variables.h"
 
 #include "core/banned.h"
 
@@ -26,46 +25,6 @@ copy(json_t *to, const json_t *from, const char *const *keys, size_t n)
         if (value)
             json_object_set(to, keys[i], value);
     }
-}
-
-static Str
-name_of(const char *pair)
-{
-    Str all = str_of(pair);
-    return str_sub(all, 0, str_find(all, '='));
-}
-
-bool
-run_job_has_values(const Job *job)
-{
-    static const char *const plain[] = {"LOCKSTEP_LOG", "LOCKSTEP_REVISION",
-                                        "LOCKSTEP_EXPECT_ENGINE", "LOCKSTEP_EXPECT_VERSION"};
-    size_t known = 0;
-    for (size_t i = 0; i < job->env.n; i++)
-        for (size_t k = 0; k < COUNT_OF(plain); k++)
-            known += str_eq(name_of(job->env.p[i]), str_of(plain[k]));
-    return known < job->env.n;
-}
-
-static json_t *
-variables(const Job *job, const json_t *service)
-{
-    json_t *all = json_array(), *one;
-    size_t i;
-    json_array_foreach(service, i, one)
-    {
-        bool replaced = false;
-        for (size_t k = 0; k < job->env.n; k++)
-            replaced |= str_eq(name_of(job->env.p[k]), value_text(one, "name"));
-        if (!replaced)
-            json_array_append(all, one);
-    }
-    for (size_t k = 0; k < job->env.n; k++) {
-        Str name = name_of(job->env.p[k]);
-        json_array_append_new(all, json_pack("{s:s%, s:s}", "name", name.p, name.n, "value",
-                                             job->env.p[k] + name.n + 1));
-    }
-    return all;
 }
 
 /* Services may have less than a processor, and less than half a gigabyte; jobs may not. */
@@ -98,7 +57,7 @@ run_job_spec(const Deploy *d, const Job *job, const json_t *service)
     json_t *words = json_array(), *kept = json_object(), *spec = json_object();
     json_t *container =
         json_pack("{s:s, s:o, s:o, s:{s:o}}", "image", d->image, "env",
-                  variables(job, json_object_get(serving, "env")), "command",
+                  variables_merge(job, json_object_get(serving, "env"), NULL), "command",
                   json_pack("[s]", job->words.p[0]), "resources", "limits", limits_of(serving));
     for (size_t i = 1; i < job->words.n; i++)
         json_array_append_new(words, json_string(job->words.p[i]));

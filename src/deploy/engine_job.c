@@ -225,13 +225,8 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
             return true;
         }
         stop(&run);
-        if (attempt == TRIES) {
-            *ret = report;
-            error_set(err, ERROR_FAILED, "nobody can say how the migration ended");
-            error_detail(err, "%s", report.error ? report.error : "it printed nothing");
-            return error_hint(err, "`lockstep status` and `lockstep history` with the service's "
-                                   "database tell.");
-        }
+        if (attempt == TRIES)
+            return job_unknown(&report, err);
         log_warn("deploy.again", "how the migration ended is not known: asking again");
     }
 }

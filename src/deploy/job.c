@@ -121,3 +121,12 @@ job_failed(const JobReport *report, const char *what, Error *err)
         error_detail(err, "run %s: `lockstep history` has its record", report->run_id);
     return false;
 }
+
+bool
+job_unknown(const JobReport *report, Error *err)
+{
+    error_set(err, ERROR_FAILED, "nobody can say how the migration ended");
+    error_detail(err, "%s", report->error ? report->error : "it printed nothing");
+    return error_hint(err, "`lockstep status` and `lockstep history` with the service's database "
+                           "tell.");
+}

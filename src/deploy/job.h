@@ -32,3 +32,5 @@ void job_line(Arena *arena, JobReport *report, Str line);
 
 /* What its status means, as an error of ours: the code with that status, the reason it gave. */
 bool job_failed(const JobReport *report, const char *what, Error *err);
+/* It was asked again and again, and nobody can say how it ended. False. */
+bool job_unknown(const JobReport *report, Error *err);

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "deploy/digest.h"
 #include "deploy/verify.h"
+#include "run/http.h"
 #include "core/banned.h"
 
 enum { NAME_MOST = 63, ROUND_MS = 10000, SPARE_MS = 30000 };
@@ -35,8 +36,8 @@ const Patience kube_patience = {
     .who = "the cluster",
     .signs = away,
     .forbidden = forbidden,
-    .forbidden_hint = "The account that kubectl uses lacks a right that the message names; "
-                      "`lockstep init kubernetes` writes a Role with those that a deploy needs.",
+    .forbidden_hint = "A deploy gets and patches the deployment; it makes, reads and deletes jobs, "
+                      "config maps and, for `--env`, secrets; it reads pods and their logs.",
     .away_hint = "Look whether `kubectl get deployments` answers from here, then deploy again."};
 
 /* ---- orders ---- */
@@ -397,6 +398,12 @@ settle(Deploy *d, Error *err)
         error_set(err, ERROR_USAGE, "'%s' is no name of a deployment", app);
         return error_hint(
             err, "Give the name alone: lower case letters, digits and '-', at most %d.", NAME_MOST);
+    }
+    if (d->options->health && !http_is_url(d->options->health)) {
+        error_set(err, ERROR_USAGE, "'%s' is no URL to ask for the service's health",
+                  d->options->health);
+        return error_hint(err, "Kubernetes asks paths by the container's own probes; give a whole "
+                               "URL, or nothing.");
     }
     d->state = k;
     return true;

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "deploy/digest.h"
 #include "deploy/kubernetes_pod.h"
+#include "deploy/variables.h"
 #include "core/banned.h"
 
 enum { TRIES = 3, LOOK_EVERY_MS = 1000, DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
@@ -28,11 +29,12 @@ typedef struct Run {
 /* ---- making it ---- */
 
 static bool
-create(Deploy *d, const json_t *object, Error *err)
+create(Deploy *d, const json_t *object, const json_t *shown, Error *err)
 {
     Answer answer;
     Order order = kube_order(d, "create", "--filename", "-", NULL);
     order.input = values_print(d->arena, object);
+    order.shown = values_print(d->arena, shown);
     order.may_fail = true;
     if (!kube_run(d, &order, &answer, err))
         return false;
@@ -74,14 +76,17 @@ start(Run *r, Error *err)
     order.pretend = "{\"serverVersion\": {\"major\": \"1\", \"minor\": \"30\"}}";
     if (!kube_read(d, &order, &version, err))
         return false;
+    bool handed = variables_are_handed(r->job);
+    Job hidden = variables_hidden(d->arena, r->job);
     AUTO_JSON *secret = kube_pod_secret(d, r->name, r->job);
+    AUTO_JSON *shown = kube_pod_secret(d, r->name, &hidden);
     AUTO_JSON *job = kube_pod_job(d, r->name, r->job, deployment, version);
-    if (secret && !create(d, secret, err))
+    if (handed && !create(d, secret, shown, err))
         return error_wrap(err, "the variables for the migration were not handed over");
-    if (!create(d, job, err))
+    if (!create(d, job, job, err))
         return error_wrap(err, "the job '%s' was not made", r->name);
     log_info("deploy.job", "the migration runs as job '%s'", r->name);
-    return !secret || give_to_job(r, err);
+    return !handed || give_to_job(r, err);
 }
 
 /* ---- listening ---- */
@@ -319,7 +324,7 @@ stop(Run *r)
 static void
 drop_secret(const Run *r)
 {
-    if (!kube_pod_has_secret(r->job))
+    if (!variables_are_handed(r->job))
         return;
     Order order = kube_order(r->d, "delete", "secret", r->name, "--ignore-not-found", NULL);
     patient_try(r->d, &order);
@@ -349,12 +354,8 @@ kube_run_once(Deploy *d, const Job *job, JobReport *ret, Error *err)
             *ret = report;
             return true;
         }
-        if (attempt == TRIES) {
-            error_set(err, ERROR_FAILED, "nobody can say how the migration ended");
-            error_detail(err, "%s", report.error ? report.error : "it printed nothing");
-            return error_hint(err, "`lockstep status` and `lockstep history` with the service's "
-                                   "database tell.");
-        }
+        if (attempt == TRIES)
+            return job_unknown(&report, err);
         log_warn("deploy.again", "how the migration ended is not known: asking again");
     }
 }

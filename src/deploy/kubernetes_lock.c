@@ -32,7 +32,7 @@ give(Deploy *d, const char *verb, const Seen *seen, bool *ret_taken, Error *err)
     Answer answer;
     AUTO_JSON *object = lock_object(d, seen);
     Order order = kube_order(d, verb, "--filename", "-", NULL);
-    order.input = values_print(d->arena, object);
+    order.input = order.shown = values_print(d->arena, object);
     order.may_fail = true;
     if (!kube_run(d, &order, &answer, err))
         return false;

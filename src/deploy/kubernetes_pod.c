@@ -3,85 +3,40 @@
  */
 
 #include "deploy/kubernetes_pod.h"
-
-#include <string.h>
+#include "deploy/variables.h"
 
 #include "core/log.h"
 #include "core/banned.h"
 
 enum { KEEP_S = 86400, POLICY_SINCE = 26 };
 
-/* ---- variables ---- */
-
-/* Not secret, and needed even where this account may make no Secret. */
-static bool
-is_plain(Str name)
-{
-    static const char *const plain[] = {"LOCKSTEP_LOG", "LOCKSTEP_REVISION",
-                                        "LOCKSTEP_EXPECT_ENGINE", "LOCKSTEP_EXPECT_VERSION"};
-    for (size_t i = 0; i < COUNT_OF(plain); i++)
-        if (str_eq(name, str_of(plain[i])))
-            return true;
-    return false;
-}
-
-static Str
-name_of(const char *pair)
-{
-    Str all = str_of(pair);
-    return str_sub(all, 0, str_find(all, '='));
-}
-
-bool
-kube_pod_has_secret(const Job *job)
-{
-    for (size_t i = 0; i < job->env.n; i++)
-        if (!is_plain(name_of(job->env.p[i])))
-            return true;
-    return false;
-}
+/* ---- values ---- */
 
 json_t *
 kube_pod_secret(const Deploy *d, const char *name, const Job *job)
 {
-    if (!kube_pod_has_secret(job))
-        return NULL;
-    json_t *values = json_object();
-    for (size_t i = 0; i < job->env.n; i++) {
-        Str key = name_of(job->env.p[i]);
-        if (!is_plain(key))
-            json_object_setn_new(values, key.p, key.n, json_string(job->env.p[i] + key.n + 1));
-    }
     return json_pack("{s:s, s:s, s:s, s:{s:s, s:o}, s:o}", "apiVersion", "v1", "kind", "Secret",
                      "type", "Opaque", "metadata", "name", name, "labels", kube_labels(d),
-                     "stringData", values);
+                     "stringData", variables_values(job));
 }
 
-/* The service's, and behind them those of this job; of two with one name the last counts. */
-static json_t *
-variables(const char *secret, const Job *job, const json_t *service)
+/* A stronger role for migrating, where the Secret that `lockstep init kubernetes` names holds one;
+ * pods that serve never see it. */
+static void
+add_role(const Deploy *d, json_t *variables)
 {
-    json_t *all = json_array();
+    static const char *const name = "LOCKSTEP_DATABASE_URL";
     size_t i;
-    json_t *one;
-    json_array_foreach(service, i, one)
+    const json_t *one;
+    json_array_foreach(variables, i, one)
     {
-        bool replaced = false;
-        for (size_t k = 0; k < job->env.n; k++)
-            replaced |= str_eq(name_of(job->env.p[k]), value_text(one, "name"));
-        if (!replaced)
-            json_array_append(all, one);
+        if (str_eq(value_text(one, "name"), str_of(name)))
+            return;
     }
-    for (size_t k = 0; k < job->env.n; k++) {
-        Str name = name_of(job->env.p[k]);
-        json_array_append_new(all, is_plain(name)
-                                       ? json_pack("{s:s%, s:s}", "name", name.p, name.n, "value",
-                                                   job->env.p[k] + name.n + 1)
-                                       : json_pack("{s:s%, s:{s:{s:s, s:s%}}}", "name", name.p,
-                                                   name.n, "valueFrom", "secretKeyRef", "name",
-                                                   secret, "key", name.p, name.n));
-    }
-    return all;
+    json_array_append_new(variables, json_pack("{s:s, s:{s:{s:s, s:s, s:b}}}", "name", name,
+                                               "valueFrom", "secretKeyRef", "name",
+                                               str_printf(d->arena, "%s-database", d->options->app),
+                                               "key", "migrate-url", "optional", 1));
 }
 
 /* ---- the pod ---- */
@@ -109,7 +64,9 @@ container(const Deploy *d, const char *secret, const Job *job, const json_t *ser
         json_array_append_new(command, json_string(job->words.p[i]));
     json_object_set_new(made, "image", json_string(d->image));
     json_object_set_new(made, "command", command);
-    json_object_set_new(made, "env", variables(secret, job, json_object_get(service, "env")));
+    json_t *env = variables_merge(job, json_object_get(service, "env"), secret);
+    add_role(d, env);
+    json_object_set_new(made, "env", env);
     /* Its last lines stay with the pod when the log is out of reach. */
     json_object_set_new(made, "terminationMessagePolicy", json_string("FallbackToLogsOnError"));
     return made;

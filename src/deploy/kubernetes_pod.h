@@ -4,9 +4,7 @@
 
 #include "deploy/kubernetes.h"
 
-/* Variables other than lockstep's own are values that only a Secret may hold. */
-bool kube_pod_has_secret(const Job *job);
-/* NULL = none is needed. The caller owns what both return. */
+/* Holds the values that were handed over. The caller owns what both return. */
 json_t *kube_pod_secret(const Deploy *d, const char *name, const Job *job);
 /* `server` = what `kubectl version` says. */
 json_t *kube_pod_job(const Deploy *d,

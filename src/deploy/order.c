@@ -281,7 +281,11 @@ order_run(const Orders *orders, Order *order, Answer *ret, Error *err)
     *vec_push(arena, &order->argv) = NULL;
     order->argv.n--;
     if (orders->dry_run) {
-        orders->tell(orders->tell_ctx, order_text(arena, order));
+        Str text = order_text(arena, order);
+        if (order->shown.p)
+            text = str_of(str_printf(arena, STR_FMT " <<'END'\n" STR_FMT "\nEND", STR_ARG(text),
+                                     STR_ARG(order->shown)));
+        orders->tell(orders->tell_ctx, text);
         answer.out = str_of(order->pretend ? order->pretend : "");
         if (ret)
             *ret = answer;

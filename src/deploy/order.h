@@ -28,6 +28,7 @@ typedef struct Order {
     Words argv;        /* NULL-terminated by order_run */
     Words env;         /* NAME=VALUE, beside our own environment; the values are secret */
     Str input;         /* for standard input; absent = nothing */
+    Str shown;         /* of the input, in a dry run; absent = nothing */
     int64_t limit_ms;  /* 0 = ORDER_MS */
     bool to_log;       /* what it prints is the story: each line is logged as it comes */
     bool may_fail;     /* a status other than 0 is an answer, not an error */

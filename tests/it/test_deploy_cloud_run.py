@@ -234,7 +234,10 @@ def test_dry_run(run):
         f"{REPOSITORY}:2", "--dry-run", "--env", "TOKEN", "--project", "shop", "--region", "here"
     )
     lines = result.out.splitlines()
-    assert all(line.startswith(("gcloud ", "docker ")) for line in lines), lines
+    assert all(line.startswith(("gcloud ", "docker ", "{", "END")) for line in lines), lines
+    [job] = [json.loads(line) for line in lines if line.startswith("{")]
+    task = job["spec"]["template"]["spec"]["template"]["spec"]
+    assert {"name": "TOKEN", "value": "***"} in task["containers"][0]["env"]
     assert all(" --project shop " in line for line in lines if line.startswith("gcloud "))
     assert (
         "gcloud run jobs execute web-migrate --async --project shop --region here --quiet --format json"

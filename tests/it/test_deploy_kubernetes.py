@@ -229,7 +229,12 @@ def test_dry_run(kube):
         "registry.example/web:2", "--dry-run", "--env", "TOKEN", "--namespace", "shop"
     )
     lines = result.out.splitlines()
-    assert all(line.startswith(("kubectl --namespace shop ", "docker ")) for line in lines), lines
+    starts = ("kubectl --namespace shop ", "docker ", "{", "END")
+    assert all(line.startswith(starts) for line in lines), lines
+    # What kubectl would read is shown, and is an object for each here-document.
+    given = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [one["kind"] for one in given] == ["ConfigMap", "Secret", "Job"]
+    assert given[1]["stringData"] == {"TOKEN": "***"}
     release = [
         line for line in lines if " set image deployment/web web=registry.example/web:2" in line
     ]
@@ -259,7 +264,7 @@ def test_missing_rights(running, forbidden):
     before = running.serves()
     running.faults(forbidden=[forbidden])
     result = running.deploy(running.image("2", TWO), expect=1)
-    assert "lacks a right" in result.err and "nothing was released" in result.err
+    assert "A deploy gets and patches the deployment" in result.err and "nothing was released" in result.err
     assert running.serves() == before and running.versions() == ["001"]
     running.faults()
     assert running.left() == []

@@ -124,13 +124,16 @@ class Controllers:
                     variables |= self.values(state, kind, source[key]["name"])
         for one in container.get("env", []):
             source = one.get("valueFrom", {})
-            if "secretKeyRef" in source:
-                values = self.values(state, "Secret", source["secretKeyRef"]["name"])
-                variables[one["name"]] = values[source["secretKeyRef"]["key"]]
-            elif "configMapKeyRef" in source:
-                values = self.values(state, "ConfigMap", source["configMapKeyRef"]["name"])
-                variables[one["name"]] = values[source["configMapKeyRef"]["key"]]
-            else:
+            for key, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
+                if key not in source:
+                    continue
+                try:
+                    values = self.values(state, kind, source[key]["name"])
+                    variables[one["name"]] = values[source[key]["key"]]
+                except KeyError:
+                    if not source[key].get("optional"):
+                        raise
+            if not source:
                 variables[one["name"]] = one.get("value", "")
         return variables
 

@@ -10,7 +10,7 @@ import pathlib
 import sqlite3
 import sys
 
-from .binary import ROOT, SYSTEM_PATH
+from .binary import ROOT
 
 STANDINS = ROOT / "tests/standins"
 sys.path.insert(0, str(STANDINS))
@@ -41,14 +41,20 @@ class Platform:
             "PATH": f"{STANDINS}:{lockstep.env['PATH']}",
             "DOCKER_HOST": "unix:///nowhere",
         }
-        self.path = f"{lockstep.bin}:{SYSTEM_PATH}"
+        # What an image holds besides its migrations: the machine's own programs.
+        self.path = f"{lockstep.bin}:/usr/bin:/bin"
 
     def image(self, version, migrations, repository="registry.example/web", **facts):
         """REPOSITORY:VERSION, known by tag and by digest; the reference with the tag."""
+        files = {f"migrations/{name}": text for name, text in migrations.items()}
+        return self.image_of(version, files, repository, **facts)
+
+    def image_of(self, version, files, repository, **facts):
+        """The same, of any files of its working directory."""
         folder = self.folder / "images" / version
-        (folder / "migrations").mkdir(parents=True, exist_ok=True)
-        for name, text in migrations.items():
-            (folder / "migrations" / name).write_text(text)
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
         digest = "sha256:" + hashlib.sha256(version.encode()).hexdigest()
         known = {"folder": str(folder), "digest": digest} | facts
         self.images[f"{repository}:{version}"] = self.images[f"{repository}@{digest}"] = known
