@@ -18,22 +18,23 @@ enum { LOCK_EVERY_MS = 1000, LOCK_GRACE_S = 15 * 60, TAIL_LINES = 20 };
 
 /* ---- orders ---- */
 
-static void
-add_words(Arena *arena, Order *order, const char *first, va_list more)
+static Order
+order_at(const Deploy *d, const char *host, const char *first, va_list more)
 {
+    Order order = order_of(d->arena, "docker", NULL);
+    if (host)
+        order_add(d->arena, &order, "--host", host, NULL);
     for (const char *word = first; word; word = va_arg(more, const char *))
-        order_add(arena, order, word, NULL);
+        order_add(d->arena, &order, word, NULL);
+    return order;
 }
 
 Order
 engine_order(const Deploy *d, const char *word, ...)
 {
-    Order order = order_of(d->arena, "docker", NULL);
     va_list more;
-    if (d->options->docker_host)
-        order_add(d->arena, &order, "--host", d->options->docker_host, NULL);
     va_start(more, word);
-    add_words(d->arena, &order, word, more);
+    Order order = order_at(d, d->options->docker_host, word, more);
     va_end(more);
     return order;
 }
@@ -41,12 +42,9 @@ engine_order(const Deploy *d, const char *word, ...)
 Order
 engine_order_here(const Deploy *d, const char *word, ...)
 {
-    Order order = order_of(d->arena, "docker", NULL);
     va_list more;
-    if (d->options->docker_host && !d->platform->pulls)
-        order_add(d->arena, &order, "--host", d->options->docker_host, NULL);
     va_start(more, word);
-    add_words(d->arena, &order, word, more);
+    Order order = order_at(d, d->platform->pulls ? NULL : d->options->docker_host, word, more);
     va_end(more);
     return order;
 }

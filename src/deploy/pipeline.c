@@ -357,10 +357,12 @@ run_all(Deploy *d, Error *err)
               d->options->image, d->options->app, d->platform->title, d->id);
     if (!run_phases(d, err)) {
         if (err->code < ERROR_DEPLOY_UNDONE)
-            error_detail(err, "nothing was released: %s",
+            error_detail(err, "nothing was released: %s%s%s",
                          d->before ? str_printf(d->arena, "'%s' serves %s as before",
                                                 d->options->app, d->before)
-                                   : "what serves was left alone");
+                                   : "what serves was left alone",
+                         d->migrated.applied ? "; " : "",
+                         d->migrated.applied ? schema_stands(d) : "");
         return false;
     }
     if (d->platform->tidy)

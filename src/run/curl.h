@@ -37,5 +37,7 @@ typedef struct CurlApi {
 #undef X
 } CurlApi;
 
+/* For CURLOPT_WRITEFUNCTION: what is answered matters to nobody. */
+size_t curl_ignore_answer(char *data, size_t size, size_t count, void *ctx);
 /* False: *ret_reason says why there is none. */
 bool curl_load(CurlApi *ret, const char **ret_reason) MUST_CHECK;

@@ -12,14 +12,6 @@
 
 enum { STEP_MS = 20 };
 
-static size_t
-ignore_answer(char *data, size_t size, size_t count, void *ctx)
-{
-    (void)data;
-    (void)ctx;
-    return size * count;
-}
-
 static bool
 perform(Wait *wait, const CurlApi *curl, CURLM *multi, int64_t limit_ms, CURLcode *ret, Error *err)
 {
@@ -58,7 +50,7 @@ ask(Wait *wait,
         curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
         curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)limit_ms);
         curl->easy_setopt(easy, CURLOPT_USERAGENT, "lockstep/" LOCKSTEP_VERSION);
-        curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore_answer);
+        curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_ignore_answer);
         curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, reason);
         curl->multi_add_handle(multi, easy);
         done = perform(wait, curl, multi, limit_ms, &code, err);

@@ -87,14 +87,6 @@ on_timer(CURLM *multi, long timeout_ms, void *ctx)
     return 0;
 }
 
-static size_t
-ignore_answer(char *data, size_t size, size_t count, void *ctx)
-{
-    (void)data;
-    (void)ctx;
-    return size * count;
-}
-
 static bool
 load(Notify *n)
 {
@@ -152,7 +144,7 @@ prepare(const Notify *n, Receiver *r)
     curl->easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
     curl->easy_setopt(r->easy, CURLOPT_HTTPHEADER, n->headers);
     curl->easy_setopt(r->easy, CURLOPT_USERAGENT, "lockstep/" LOCKSTEP_VERSION);
-    curl->easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, ignore_answer);
+    curl->easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, curl_ignore_answer);
     curl->easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->reason);
     return true;
 }

@@ -13,7 +13,7 @@ from support import dokku, net, secrets, servers
 
 ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
 TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
-BROKEN = ONE | {"002_email.sql": "ALTER TABLE nobody ADD COLUMN email text;"}
+BROKEN = TWO | {"003_age.sql": "ALTER TABLE nobody ADD COLUMN age int;"}
 # Everything that a line, a shell, an env file or a quote could spoil.
 ODD = 'two\nlines "quoted" $HOME `x` \\ \'end\' = 100%  '
 
@@ -72,10 +72,11 @@ def test_failing_migration_releases_nothing(running):
     two = running.image("2", BROKEN)
     for again in (False, True):
         result = running.deploy(two, expect=1)
-        assert unchanged(running) and running.rows() == ["001"]
+        assert unchanged(running) and running.rows() == ["001", "002"]
         assert "the migration in the release phase failed with status 1" in result.err
         assert "no such table: nobody" in result.err and "nothing was released" in result.err
-        assert f"'api' serves {running.one} as before" in result.err
+        stands = "" if again else "; the schema is at 002 (1 applied by this deploy)"
+        assert f"'api' serves {running.one} as before{stands}\n" in result.err
         assert "until the next deploy, `ps:rebuild`" in result.err
         assert ("Dokku has" in result.err and "building it again" in result.err) == again
 
@@ -262,8 +263,9 @@ def test_external_migration(running):
 
 def test_external_migration_that_fails(running):
     result = running.deploy(running.image("2", BROKEN, release=None), *running.outside(), expect=1)
-    assert unchanged(running) and running.rows() == ["001"]
-    assert "no such table: nobody" in result.err and "nothing was released" in result.err
+    assert unchanged(running) and running.rows() == ["001", "002"]
+    assert "no such table: nobody" in result.err
+    assert "as before; the schema is at 002 (1 applied by this deploy)" in result.err
 
 
 def test_connection_cut_while_it_migrates(running, server):
