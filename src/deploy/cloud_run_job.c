@@ -134,7 +134,7 @@ exit_status(Run *r, int64_t *ret, Error *err)
     if (!run_read(r->d, &order, &tasks, err))
         return false;
     const json_t *code = value_at(json_array_get(tasks, 0), "status.lastAttemptResult.exitCode");
-    *ret = code ? json_integer_value(code) : -1;
+    *ret = json_integer_value(code) > 0 ? json_integer_value(code) : -1;
     return true;
 }
 
@@ -142,16 +142,12 @@ static bool
 judge(Run *r, Str completed, Str why, bool *ret_known, Error *err)
 {
     int64_t status = 0;
-    if (!read_log_to_its_end(r, err))
+    if (!str_eq(completed, STR("True")) && !exit_status(r, &status, err))
         return false;
-    if (str_eq(completed, STR("True"))) {
-        r->report->status = 0;
-        *ret_known = true;
-        return true;
-    }
-    if (!exit_status(r, &status, err))
+    /* What never ran has no log to wait for. */
+    if (!(status < 0 ? read_log(r, err) : read_log_to_its_end(r, err)))
         return false;
-    if (status > 0) {
+    if (status >= 0) {
         r->report->status = (int)status;
         *ret_known = true;
         return true;
@@ -283,7 +279,7 @@ drop_values(const Run *r)
     const CloudRun *k = r->d->state;
     Order order = run_order(r->d, "jobs", "delete", k->job, NULL);
     if (variables_are_handed(r->job))
-        patient_try(r->d, &order);
+        patient_try(r->d, &run_patience, &order);
 }
 
 bool

@@ -123,6 +123,6 @@ run_unlock(Deploy *d)
                                       str_eq(str_of(holder.id), str_of(holder_here(d).id)));
     Order order = run_order(d, "jobs", "delete", seen.name, NULL);
     if (ours)
-        patient_try(d, &order);
+        patient_try(d, &run_patience, &order);
     json_decref(seen.job);
 }

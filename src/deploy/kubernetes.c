@@ -399,12 +399,6 @@ settle(Deploy *d, Error *err)
         return error_hint(
             err, "Give the name alone: lower case letters, digits and '-', at most %d.", NAME_MOST);
     }
-    if (d->options->health && !http_is_url(d->options->health)) {
-        error_set(err, ERROR_USAGE, "'%s' is no URL to ask for the service's health",
-                  d->options->health);
-        return error_hint(err, "Kubernetes asks paths by the container's own probes; give a whole "
-                               "URL, or nothing.");
-    }
     d->state = k;
     return true;
 }
@@ -482,6 +476,11 @@ look(Deploy *d, Error *err)
     find_companions(d, k, deployment, image);
     if (value_number(deployment, "status.availableReplicas") > 0)
         d->before = k->was;
+    const char *health = d->options->health;
+    if (health && !http_is_url(health) && !value_at(container, "readinessProbe") &&
+        !d->orders.dry_run)
+        log_warn("deploy.health", "'%s' is not asked: the container '%s' has no readinessProbe",
+                 health, k->container);
     Str note = annotation(deployment, MARK);
     return may_release(d, err) && kube_settle_jobs(d, err) &&
            (!note.n || settle_rollout(d, deployment, note, err));

@@ -327,7 +327,7 @@ drop_secret(const Run *r)
     if (!variables_are_handed(r->job))
         return;
     Order order = kube_order(r->d, "delete", "secret", r->name, "--ignore-not-found", NULL);
-    patient_try(r->d, &order);
+    patient_try(r->d, &kube_patience, &order);
 }
 
 bool
@@ -415,7 +415,7 @@ kube_settle_jobs(Deploy *d, Error *err)
      * either. */
     if (!k->adopted && d->options->env) {
         Order secrets = kube_order(d, "delete", "secret", "--selector", kube_selector(d), NULL);
-        patient_try(d, &secrets);
+        patient_try(d, &kube_patience, &secrets);
     }
     return true;
 }

@@ -98,5 +98,5 @@ kube_unlock(Deploy *d)
 {
     Order order = kube_order(d, "delete", "configmap", "--selector",
                              str_printf(d->arena, "lockstep/deploy=%s", holder_here(d).id), NULL);
-    patient_try(d, &order);
+    patient_try(d, &kube_patience, &order);
 }

@@ -73,11 +73,15 @@ patient_run(
 }
 
 void
-patient_try(Deploy *d, Order *order)
+patient_try(Deploy *d, const Patience *patience, Order *order)
 {
-    Error ignored = ERROR_INIT;
+    Error why = ERROR_INIT;
+    Answer answer = {0};
     order->may_fail = true;
     wait_cleanup_begin(d->orders.wait);
-    (void)!order_run(&d->orders, order, NULL, &ignored);
+    if (!patient_run(d, patience, order, CLEANING_MS, &answer, &why))
+        log_warn("deploy.tidy", "not cleaned up: %s", why.message);
+    else if (answer.status != 0)
+        log_debug("deploy.tidy", "not cleaned up: " STR_FMT, STR_ARG(answer.said));
     wait_cleanup_end(d->orders.wait);
 }

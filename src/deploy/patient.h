@@ -17,7 +17,7 @@ typedef struct Patience {
     const char *away_hint; /* when the connection did not come back */
 } Patience;
 
-enum { PATIENCE_MS = 60000 };
+enum { PATIENCE_MS = 60000, CLEANING_MS = 15000 };
 
 /* One that may be given twice: whoever makes something makes it under a name that is taken then. */
 bool patient_run(Deploy *d,
@@ -30,5 +30,5 @@ bool patient_run(Deploy *d,
 bool patient_is_away(const Patience *patience, Str said);
 /* The error of an answer whose status is not 0. False. */
 bool patient_failed(const Patience *patience, const Order *order, const Answer *answer, Error *err);
-/* As an order that may fail and whose failure is of no interest: cleaning up. */
-void patient_try(Deploy *d, Order *order);
+/* Cleaning up: tried again for a while, even when told to stop; a failure is logged. */
+void patient_try(Deploy *d, const Patience *patience, Order *order);

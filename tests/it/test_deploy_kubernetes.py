@@ -7,20 +7,7 @@ import signal
 
 import pytest
 from support import net, secrets
-from support.platforms import Cluster
-
-ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
-TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
-BROKEN = ONE | {"002_email.sql": "ALTER TABLE nobody ADD COLUMN email text;"}
-# Long enough to be found at work, and ended at once when it is told to.
-SLOW = ONE | {
-    "002_slow.sql": "CREATE TABLE slow AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
-    "SELECT x + 1 FROM n WHERE x < 6000000) SELECT max(x) AS x FROM n;"
-}
-ENDLESS = ONE | {
-    "002_endless.sql": "CREATE TABLE endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
-    "SELECT x + 1 FROM n) SELECT max(x) AS x FROM n;"
-}
+from support.platforms import BROKEN, ENDLESS, ONE, SLOW, TWO, Cluster, killed
 
 
 @pytest.fixture
@@ -217,8 +204,7 @@ def test_values_go_with_the_job(running):
         running.get("Secret")[0]["metadata"]["ownerReferences"][0]["name"]
         == job_of(running)["metadata"]["name"]
     )
-    started.signal(signal.SIGTERM)
-    started.finish(expect=128 + signal.SIGTERM)
+    killed(started, signal.SIGTERM)
     assert running.left() == [] and running.get("Job") == []
 
 
@@ -264,7 +250,10 @@ def test_missing_rights(running, forbidden):
     before = running.serves()
     running.faults(forbidden=[forbidden])
     result = running.deploy(running.image("2", TWO), expect=1)
-    assert "A deploy gets and patches the deployment" in result.err and "nothing was released" in result.err
+    assert (
+        "A deploy gets and patches the deployment" in result.err
+        and "nothing was released" in result.err
+    )
     assert running.serves() == before and running.versions() == ["001"]
     running.faults()
     assert running.left() == []
@@ -381,11 +370,17 @@ def test_no_logs(running):
     assert "no such table: nobody" in result.err and running.left() == []
 
 
-@pytest.mark.parametrize(
-    "words", ("create", "set image", "rollout status", "annotate", "get deployment")
-)
-def test_connection_cut_at(running, words):
-    running.faults(**{words: {"times": 2}})
+def test_connection_cut_everywhere(running):
+    orders = (
+        "create",
+        "get deployment",
+        "get jobs",
+        "annotate",
+        "set image",
+        "rollout status",
+        "delete",
+    )
+    running.faults(**{words: {"times": 1} for words in orders})
     two = running.image("2", TWO)
     running.deploy(two)
     assert running.serves() == running.exact(two) and running.left() == []
@@ -415,8 +410,7 @@ def test_locked(running):
     assert "another deploy of 'web' is under way" in result.err
     assert "kubectl delete configmap lockstep-deploy-web" in result.err
     assert f"process {started.pid}" in result.err
-    started.signal(signal.SIGTERM)
-    started.finish(expect=128 + signal.SIGTERM)
+    killed(started, signal.SIGTERM)
     assert running.left() == []
 
 
@@ -425,8 +419,7 @@ def test_killed_while_it_migrates(running):
     two = running.exact(running.image("2", SLOW))
     started = running.start(two)
     net.until(lambda: is_migrating(running), what="the migration")
-    started.signal(signal.SIGKILL)
-    started.finish(expect=128 + signal.SIGKILL)
+    killed(started)
     result = running.deploy(two)
     assert "taking over from a deploy that did not end" in result.err
     assert "going on with the migration of a deploy that did not end" in result.err
@@ -437,8 +430,7 @@ def test_killed_while_it_migrates(running):
 def test_killed_and_another_image(running):
     started = running.start(running.image("2", ENDLESS))
     net.until(lambda: is_migrating(running), what="the migration")
-    started.signal(signal.SIGKILL)
-    started.finish(expect=128 + signal.SIGKILL)
+    killed(started)
     three = running.image("3", TWO)
     result = running.deploy(three)
     assert "a deploy that did not end left the job" in result.err
@@ -451,8 +443,7 @@ def test_killed_while_it_rolls_out(running, again):
     running.image("2", TWO, ready=False)
     started = running.start("registry.example/web:2")
     net.until(lambda: running.is_at("rollout status"), what="the rollout")
-    started.signal(signal.SIGKILL)
-    started.finish(expect=128 + signal.SIGKILL)
+    killed(started)
     assert running.mark()
     image = running.exact(running.image(again, TWO, ready=False))
     running.forget_calls()
@@ -471,8 +462,7 @@ def test_killed_when_all_was_done(running):
     two = running.image("2", TWO)
     started = running.start(two)
     net.until(lambda: running.is_at("lockstep/deploy-"), what="the end")
-    started.signal(signal.SIGKILL)
-    started.finish(expect=128 + signal.SIGKILL)
+    killed(started)
     running.faults()
     result = running.deploy(two)
     assert "ended before it said so" in result.err
@@ -484,8 +474,7 @@ def test_killed_between_migration_and_release(running):
     two = running.image("2", TWO)
     started = running.start(two)
     net.until(lambda: running.is_at("annotate deployment"), what="the release")
-    started.signal(signal.SIGKILL)
-    started.finish(expect=128 + signal.SIGKILL)
+    killed(started)
     running.faults()
     result = running.deploy(two)
     assert running.serves() == running.exact(two) and result.applied() == 0 and running.left() == []
@@ -499,7 +488,6 @@ def test_stopped_while_it_releases(running, words):
     running.faults(**{words: {"hang": 5}})
     started = running.start("registry.example/web:2")
     net.until(lambda: running.is_at(words), what="the release")
-    started.signal(signal.SIGTERM)
-    result = started.finish(expect=128 + signal.SIGTERM)
+    result = killed(started, signal.SIGTERM)
     net.until(lambda: running.serves() == before == running.asked_for(), what="the way back")
     assert running.left() == [], result

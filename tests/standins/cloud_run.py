@@ -6,47 +6,26 @@ for its image.
 """
 
 import json
-import os
-import signal
 import subprocess
-import threading
 import time
 
+from background import Background
 from kube_objects import now
 from run_objects import Project
 
 
-class Executions:
+class Executions(Background):
     """`images`: {reference: {"folder": ..., "digest": ..., "ready": bool, "no_program": bool}}."""
 
     def __init__(self, folder, images, path):
         self.project = Project(folder)
-        self.images, self.path = images, path
-        self.processes, self.told = {}, {}
-        self.stopping = threading.Event()
-        self.failure = None
-        self.thread = threading.Thread(target=self._loop, daemon=True)
-        self.thread.start()
+        self.told = {}
+        super().__init__(images, path)
 
-    def close(self):
-        self.stopping.set()
-        self.thread.join(timeout=10)
-        for process, _ in self.processes.values():
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if self.failure:
-            raise self.failure
-
-    def _loop(self):
-        while not self.stopping.wait(0.05):
-            try:
-                with self.project.open() as state:
-                    for name, execution in self.project.part(state, "executions").items():
-                        self.step(state, name, execution)
-            except Exception as failure:  # pylint: disable=broad-except
-                self.failure = failure
-                return
+    def turn(self):
+        with self.project.open() as state:
+            for name, execution in self.project.part(state, "executions").items():
+                self.step(state, name, execution)
 
     def step(self, state, name, execution):
         status = execution["status"]

@@ -10,17 +10,15 @@ stands for its image.
 
 import base64
 import copy
-import os
-import signal
 import subprocess
-import threading
 import time
 import uuid
 
+from background import Background
 from kube_objects import Refused, Store, now
 
 
-class Controllers:
+class Controllers(Background):
     """Deployments, Jobs, nodes and the garbage collector, on a thread of their own.
 
     `images`: {reference: {"folder": where its containers run, "digest": ..., "ready": bool,
@@ -29,33 +27,13 @@ class Controllers:
 
     def __init__(self, folder, images, path):
         self.store = Store(folder)
-        self.images, self.path = images, path
-        self.processes = {}
-        self.stopping = threading.Event()
-        self.failure = None
-        self.thread = threading.Thread(target=self._loop, daemon=True)
-        self.thread.start()
+        super().__init__(images, path)
 
-    def close(self):
-        self.stopping.set()
-        self.thread.join(timeout=10)
-        for process, _ in self.processes.values():
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if self.failure:
-            raise self.failure
-
-    def _loop(self):
-        while not self.stopping.wait(0.05):
-            try:
-                with self.store.open() as state:
-                    self.jobs(state)
-                    self.deployments(state)
-                    self.collect(state)
-            except Exception as failure:  # pylint: disable=broad-except
-                self.failure = failure
-                return
+    def turn(self):
+        with self.store.open() as state:
+            self.jobs(state)
+            self.deployments(state)
+            self.collect(state)
 
     # -- jobs -----------------------------------------------------------------------------------
 

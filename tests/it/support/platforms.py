@@ -6,7 +6,7 @@ An image is a folder with migrations; what it is on the platform stands in a tab
 
 import hashlib
 import json
-import pathlib
+import signal
 import sqlite3
 import sys
 
@@ -19,6 +19,21 @@ import cloud_run
 import cluster
 import kube_objects
 import run_objects
+
+
+ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
+TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
+BROKEN = ONE | {"002_email.sql": "ALTER TABLE nobody ADD COLUMN email text;"}
+COUNT = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) SELECT max(x) AS x FROM n;"
+# Long enough to be found at work; for ever, but ended at once when it is told to.
+SLOW = ONE | {"002_slow.sql": "CREATE TABLE slow AS " + COUNT.format(6000000)}
+ENDLESS = ONE | {"002_endless.sql": "CREATE TABLE endless AS " + COUNT.format("x + 1")}
+
+
+def killed(started, how=signal.SIGKILL):
+    """The result of a deploy that is killed now."""
+    started.signal(how)
+    return started.finish(expect=128 + how)
 
 
 class Platform:
