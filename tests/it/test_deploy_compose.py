@@ -171,6 +171,19 @@ def test_step_of_the_file(project):
     assert project.containers() == [name for name in project.containers() if "web" in name]
 
 
+@pytest.mark.static
+def test_image_without_lockstep(project):
+    """The binary hands itself over, by an image that is gone afterwards."""
+    running(project)
+    bare = project.image("2", TWO, with_lockstep=False)
+    project.lockstep.write(
+        "compose.yaml", FILE.replace("MORE", "healthcheck: {test: 'true', interval: 1s}")
+    )
+    result = project.deploy(bare)
+    assert project.serve() == ["version 2"] and result.applied() == 2 and project.only_services()
+    assert "migrate" not in project.engine.docker("image", "ls", "--all").stdout
+
+
 def test_dry_run(project):
     """Nothing is asked, nothing is run: there is no engine at that address."""
     project.lockstep.write("compose.yaml", FILE.replace("MORE", ""))
@@ -228,11 +241,15 @@ def test_killed_while_it_migrates(project, how):
     assert project.versions() == ["001", "002"]
 
 
-@pytest.mark.parametrize(
-    "how, ports",
-    [(signal.SIGTERM, ""), (signal.SIGKILL, FIXED)]
-    + ([(signal.SIGKILL, ""), (signal.SIGTERM, FIXED)] if SOAK else []),
-)
+BESIDE = pytest.param(signal.SIGTERM, "", id="beside-TERM")
+IN_PLACE = pytest.param(signal.SIGKILL, FIXED, id="in-place-KILL")
+OTHERS = [
+    pytest.param(signal.SIGKILL, "", id="beside-KILL"),
+    pytest.param(signal.SIGTERM, FIXED, id="in-place-TERM"),
+]
+
+
+@pytest.mark.parametrize("how, ports", [BESIDE, IN_PLACE, *(OTHERS if SOAK else [])])
 def test_killed_while_it_verifies(project, how, ports):
     """What it left half done is undone by itself, or by the next deploy."""
     running(project, ports)
