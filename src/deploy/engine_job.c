@@ -212,7 +212,7 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
 {
     int64_t end = clock_ms() + job->limit_ms;
     for (int attempt = 1;; attempt++) {
-        JobReport report = {0};
+        JobReport report = {.again = attempt > 1};
         bool known = false;
         Run run = {.d = d, .job = job, .how = how, .report = &report};
         run.name = str_printf(d->arena, "%s.%s-%s-%d", d->unit, job->name, d->id, attempt);

@@ -20,6 +20,7 @@ typedef struct Job {
 typedef struct JobReport {
     int status;      /* exit status; 0 = done, or nothing to do */
     bool spoke;      /* its log was understood */
+    bool again;      /* how it ended first is not known: this is what it said when asked again */
     int64_t applied; /* migrations */
     char *version;   /* the last one applied, or undone; NULL = none */
     char *run_id;    /* its row of lockstep_runs; NULL = none */

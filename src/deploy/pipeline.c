@@ -238,6 +238,8 @@ schema_stands(const Deploy *d)
     /* It printed something, and none of it was ours: a script of the platform's release phase. */
     if (m->error && !m->spoke)
         return "what migrated it did not say where the schema is";
+    if (m->again && !m->applied)
+        return "the schema is as the image needs it";
     return m->applied && m->version
                ? str_printf(d->arena, "the schema is at %s (%lld applied by this deploy)",
                             m->version, (long long)m->applied)

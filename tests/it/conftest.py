@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 
 import pytest
-from support import binary, databases, engine as engines, formats, secrets, servers
+from support import binary, databases, dokku, engine as engines, formats, secrets, servers
 from support.binary import Lockstep
 from support.net import Proxy
 
@@ -136,6 +136,15 @@ def engine():
     serve(ours.__enter__)
     yield ours
     ours.stop()
+
+
+@pytest.fixture(scope="module")
+def dokku_server(engine, tmp_path_factory):
+    """Dokku's stand-in behind an ssh server, with apps on `engine`."""
+    server = serve(lambda: dokku.Server(engine, tmp_path_factory.mktemp("dokku")))
+    serve(server.__enter__)
+    yield server
+    server.__exit__()
 
 
 @pytest.fixture

@@ -8,25 +8,16 @@ import json
 import pathlib
 
 import pytest
-from support import dokku, secrets, servers
+from support import dokku, secrets
 from support.binary import ROOT
 
 MACHINE = [f"-v /usr/{name}:/usr/{name}:ro" for name in ("bin", "lib", "share/zoneinfo")]
 SEARCH = "ENV PATH=/usr/local/bin:/usr/bin:/bin"
 
 
-@pytest.fixture(scope="module")
-def server(engine, tmp_path_factory):
-    try:
-        with dokku.Server(engine, tmp_path_factory.mktemp("dokku")) as made:
-            yield made
-    except servers.Missing as missing:
-        pytest.skip(str(missing))
-
-
 @pytest.fixture
-def site(server, lockstep):
-    made = dokku.DokkuSite(server, lockstep).create()
+def site(dokku_server, lockstep):
+    made = dokku.DokkuSite(dokku_server, lockstep).create()
     options = [*made.mounts(), *MACHINE]
     made.change("options", {"build": [], "deploy": options, "run": options})
     return made

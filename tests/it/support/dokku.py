@@ -12,6 +12,7 @@ import subprocess
 
 from . import deploy
 from .binary import ROOT
+from .servers import Missing
 from .ssh import Sshd
 
 STANDIN = ROOT / "tests/standins/dokku"
@@ -30,6 +31,9 @@ class Server:
     """A context manager: sshd, the engine, and a registry, which gives images their digests."""
 
     def __init__(self, engine, folder):
+        for program in ("docker-registry", "bash"):
+            if not shutil.which(program):
+                raise Missing(f"{program} is not installed")
         self.engine, self.folder = engine, pathlib.Path(folder)
         self.state = self.folder / "dokku"
         self.state.mkdir(parents=True)
