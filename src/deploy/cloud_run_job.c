@@ -15,7 +15,6 @@
 #include "core/banned.h"
 
 enum {
-    TRIES = 3,
     FIRST_LOOK_MS = 1000,
     LAST_LOOK_MS = 5000,
     LOG_EVERY = 5, /* looks; reading it is what is counted (60 a minute) */
@@ -302,9 +301,8 @@ run_run_once(Deploy *d, const Job *job, JobReport *ret, Error *err)
             *ret = report;
             return true;
         }
-        if (attempt == TRIES)
-            return job_unknown(&report, err);
-        log_warn("deploy.again", "how the migration ended is not known: asking again");
+        if (!job_ask_again(&report, attempt, err))
+            return false;
     }
 }
 

@@ -225,9 +225,8 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
             return true;
         }
         stop(&run);
-        if (attempt == TRIES)
-            return job_unknown(&report, err);
-        log_warn("deploy.again", "how the migration ended is not known: asking again");
+        if (!job_ask_again(&report, attempt, err))
+            return false;
     }
 }
 

@@ -123,8 +123,12 @@ job_failed(const JobReport *report, const char *what, Error *err)
 }
 
 bool
-job_unknown(const JobReport *report, Error *err)
+job_ask_again(const JobReport *report, int attempt, Error *err)
 {
+    if (attempt < JOB_TRIES) {
+        log_warn("deploy.again", "how the migration ended is not known: asking again");
+        return true;
+    }
     error_set(err, ERROR_FAILED, "nobody can say how the migration ended");
     error_detail(err, "%s", report->error ? report->error : "it printed nothing");
     return error_hint(err, "`lockstep status` and `lockstep history` with the service's database "

@@ -32,5 +32,7 @@ void job_line(Arena *arena, JobReport *report, Str line);
 
 /* What its status means, as an error of ours: the code with that status, the reason it gave. */
 bool job_failed(const JobReport *report, const char *what, Error *err);
-/* It was asked again and again, and nobody can say how it ended. False. */
-bool job_unknown(const JobReport *report, Error *err);
+/* Nobody saw how the attempt (1, 2 ...) ended. True: it is asked again, which is harmless, since a
+ * migration that is done has nothing to do. False after JOB_TRIES. */
+enum { JOB_TRIES = 3 };
+bool job_ask_again(const JobReport *report, int attempt, Error *err) MUST_CHECK;

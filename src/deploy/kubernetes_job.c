@@ -12,7 +12,7 @@
 #include "deploy/variables.h"
 #include "core/banned.h"
 
-enum { TRIES = 3, LOOK_EVERY_MS = 1000, DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
+enum { LOOK_EVERY_MS = 1000, DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
 
 typedef struct Run {
     Deploy *d;
@@ -364,9 +364,8 @@ kube_run_once(Deploy *d, const Job *job, JobReport *ret, Error *err)
             *ret = report;
             return true;
         }
-        if (attempt == TRIES)
-            return job_unknown(&report, err);
-        log_warn("deploy.again", "how the migration ended is not known: asking again");
+        if (!job_ask_again(&report, attempt, err))
+            return false;
     }
 }
 

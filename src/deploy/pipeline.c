@@ -235,6 +235,9 @@ static const char *
 schema_stands(const Deploy *d)
 {
     const JobReport *m = &d->migrated;
+    /* It printed something, and none of it was ours: a script of the platform's release phase. */
+    if (m->error && !m->spoke)
+        return "what migrated it did not say where the schema is";
     return m->applied && m->version
                ? str_printf(d->arena, "the schema is at %s (%lld applied by this deploy)",
                             m->version, (long long)m->applied)

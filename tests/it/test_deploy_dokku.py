@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from support import dokku, net, secrets, servers
+from support.binary import SOAK
 
 ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
 TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
@@ -168,6 +169,14 @@ def test_unhealthy_release_is_put_back(running):
     assert running.serves() == "version 1" and running.left() == []
     assert "answers 503" in result.err and "the schema is at 002 (1 applied" in result.err
     assert running.now()["repository"][-1] == running.one
+
+
+def test_release_phase_without_lockstep(running):
+    """Somebody's own script: it is believed, and nothing is claimed of what it did."""
+    result = running.deploy(running.image("2", TWO, release="echo migrated by hand"))
+    assert running.serves() == "version 2" and running.rows() == ["001"]
+    assert "the release phase migrates: echo migrated by hand" in result.err
+    assert "what migrated it did not say where the schema is" in result.err
 
 
 def test_postdeploy_that_fails(running):
@@ -336,6 +345,24 @@ def test_killed_while_dokku_deploys(running):
     assert "waiting: 'api' has a deploy lock" in result.err
     assert running.serves() == "version 3" and running.rows() == ["001", "002"]
     assert running.left() == []
+
+
+@pytest.mark.faults
+def test_killed_after_each_order(running):
+    """Whatever was done last: one version serves, and the next deploy makes it right."""
+    image = running.image("2", TWO, release=None)
+    listed = running.deploy(image, *running.outside(), fault="list").err
+    count, version = listed.count("fault: deploy.order"), 2
+    assert count > 10
+    for order in range(1, count + 1) if SOAK else (count // 2,):
+        version += 1
+        files = TWO | {f"{v:03}_t.sql": f"CREATE TABLE t{v} (x int);" for v in range(3, version + 1)}
+        image = running.image(str(version), files, release=None)
+        running.deploy(image, *running.outside(), fault=f"deploy.order:{order}:kill", expect=137)
+        running.deploy(image, *running.outside())
+        assert running.serves() == f"version {version}", order
+        assert running.left() == [], order
+        assert running.rows()[-1] == f"{version:03}", order
 
 
 def test_nothing_to_migrate(running):

@@ -53,7 +53,7 @@ def stack(engine, lockstep):
     stack = swarm.Stack(engine, lockstep)
     stack.clean()
     yield stack
-    stack.clean()
+    stack.leave()
 
 
 def test_four_replicas_at_once(stack):

@@ -116,9 +116,7 @@ class Project(deploy.Site):
         return sorted(str(super(Project, self).serves(one)) for one in self.of(service))
 
     def versions(self):
-        return self.query(
-            "SELECT version FROM lockstep_migrations ORDER BY 1", volume="shop_data"
-        )
+        return self.query("SELECT version FROM lockstep_migrations ORDER BY 1", volume="shop_data")
 
     def only_services(self):
         """True where nothing is left that the deploy made for itself: names with a dot."""

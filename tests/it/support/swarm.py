@@ -43,28 +43,26 @@ class Stack(deploy.Site):
 
     def __init__(self, engine, lockstep):
         super().__init__(engine, lockstep)
-        if "inactive" in engine.docker("info", "--format", "{{.Swarm.LocalNodeState}}").stdout:
-            engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
         lockstep.write("token", TOKEN)
         lockstep.write("stack.yml", FILE % json.dumps(ODD.replace("$", "$$")))
 
     def clean(self):
-        """Nothing of a stack is left, whatever the test before did."""
-        docker = self.engine.docker
-        docker("stack", "rm", "shop", expect=None)
-        for kind in ("service", "config"):
-            left = docker(kind, "ls", "--quiet").stdout.split()
-            if left:
-                docker(kind, "rm", *left, expect=None)
+        """A swarm with nothing on it, whatever the test before did."""
+        self.leave()
+        self.engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
+
+    def leave(self):
+        """The quickest end of all services, and of what they ran."""
+        self.engine.docker("swarm", "leave", "--force", expect=None)
+        left = self.engine.docker("ps", "--all", "--quiet").stdout.split()
+        if left:
+            self.engine.docker("rm", "--force", *left, expect=None)
+        self.engine.docker("volume", "rm", "--force", "shop_data")
+        # The engine forgets it a moment later, and a stack would take it for its own.
+        self.engine.docker("network", "rm", "shop_default", expect=None)
         net.until(
-            lambda: not docker("ps", "--all", "--quiet").stdout.split()
-            or docker("rm", "--force", *docker("ps", "-aq").stdout.split(), expect=None) is None,
-            what="the end of the stack",
-        )
-        net.until(
-            lambda: docker("volume", "rm", "--force", "shop_data", expect=None).returncode == 0
-            and "shop_default" not in docker("network", "ls").stdout,
-            what="the end of the volume",
+            lambda: "shop_default" not in self.engine.docker("network", "ls").stdout,
+            what="the end of the network",
         )
 
     def words(self, image):
@@ -94,9 +92,7 @@ class Stack(deploy.Site):
         net.until(lambda: self.serve() == sorted(answers), what=f"{answers}, not {self.serve()}")
 
     def versions(self):
-        return self.query(
-            "SELECT version FROM lockstep_migrations ORDER BY 1", volume="shop_data"
-        )
+        return self.query("SELECT version FROM lockstep_migrations ORDER BY 1", volume="shop_data")
 
     def services(self):
         done = self.engine.docker("service", "ls", "--format", "{{.Name}}")
