@@ -19,6 +19,7 @@ typedef struct Run {
     const Job *job;
     JobReport *report;
     char *name; /* of the Job, and of its Secret */
+    char *pod;  /* that it is listened to */
     int64_t end_ms;
     int64_t seen, line; /* lines of its log told already; of the stream that is read now */
     bool heard_all;
@@ -184,10 +185,10 @@ end_of_job(Run *r, const json_t *job, Error *err)
 
 /* The container ran, or could not be started. */
 static End
-end_of_container(Run *r, const json_t *pod, const json_t *ended, Error *err)
+end_of_container(Run *r, const json_t *ended, Error *err)
 {
     Deploy *d = r->d;
-    if (!r->heard_all && !listen(r, value_text(pod, "metadata.name").p, err))
+    if (!r->heard_all && !listen(r, r->pod, err))
         return END_ERROR;
     Str reason = value_text(ended, "reason"), message = value_text(ended, "message");
     static const char *const unable[] = {"StartError", "ContainerCannotRun"};
@@ -258,12 +259,21 @@ look(Run *r, Error *err)
         return END_ERROR;
     const json_t *job = NULL, *pod = kube_pod_newest(list, &job);
     const json_t *state = kube_pod_container(pod, k->container);
+    Str name = value_text(pod, "metadata.name");
+    if (name.n && (!r->pod || !str_eq(name, str_of(r->pod)))) {
+        r->pod = str_dup(d->arena, name);
+        r->seen = 0;
+        r->heard_all = false;
+    }
     pin_image(d, value_text(state, "imageID"));
     const json_t *ended = value_at(state, "state.terminated");
+    /* The Job makes another pod, or ends and is asked for again. */
+    if (ended && value_number(ended, "exitCode") && kube_pod_is_disrupted(pod))
+        return job ? end_of_job(r, job, err) : END_UNKNOWN;
     if (ended)
-        return end_of_container(r, pod, ended, err);
+        return end_of_container(r, ended, err);
     if (value_at(state, "state.running"))
-        return listen(r, value_text(pod, "metadata.name").p, err) ? END_NOT_YET : END_ERROR;
+        return listen(r, r->pod, err) ? END_NOT_YET : END_ERROR;
     if (!job)
         return pod ? END_NOT_YET : END_UNKNOWN;
     if (pod && is_waiting_in_vain(r, pod, err))

@@ -80,9 +80,11 @@ init_containers(const json_t *template, Str image)
 {
     json_t *kept = json_array(), *one;
     size_t i;
-    json_array_foreach(json_object_get(template, "initContainers"), i,
-                       one) if (!str_eq(value_text(one, "image"), image))
-        json_array_append(kept, one);
+    json_array_foreach(json_object_get(template, "initContainers"), i, one)
+    {
+        if (!str_eq(value_text(one, "image"), image))
+            json_array_append(kept, one);
+    }
     return kept;
 }
 
@@ -210,4 +212,18 @@ kube_pod_container(const json_t *pod, const char *name)
             return one;
     }
     return NULL;
+}
+
+bool
+kube_pod_is_disrupted(const json_t *pod)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(value_at(pod, "status.conditions"), i, one)
+    {
+        if (str_eq(value_text(one, "type"), STR("DisruptionTarget")) &&
+            str_eq(value_text(one, "status"), STR("True")))
+            return true;
+    }
+    return false;
 }

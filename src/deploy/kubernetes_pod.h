@@ -17,3 +17,5 @@ json_t *kube_pod_job(const Deploy *d,
 const json_t *kube_pod_newest(const json_t *list, const json_t **ret_job);
 /* Its container's status; NULL = there is none yet. */
 const json_t *kube_pod_container(const json_t *pod, const char *name);
+/* Its node took it away: how it ended says nothing about what ran in it. */
+bool kube_pod_is_disrupted(const json_t *pod);

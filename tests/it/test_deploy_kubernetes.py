@@ -350,6 +350,18 @@ def test_the_job_is_deleted(running):
     assert running.versions() == ["001", "002"] and running.left() == []
 
 
+@pytest.mark.parametrize("minor", ("25", "30"))
+def test_the_node_is_drained(running, minor):
+    """Where the server knows podFailurePolicy the Job makes another pod; else it is asked again."""
+    running.faults(minor=minor)
+    started = running.start(running.image("2", SLOW))
+    net.until(lambda: is_migrating(running), what="the migration")
+    running.controllers.drain()
+    result = started.finish()
+    assert running.versions() == ["001", "002"] and running.left() == []
+    assert ("asking again" in result.err) == (minor == "25") and "Migration finished" in result.err
+
+
 # -- connections
 
 

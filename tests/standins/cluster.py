@@ -51,11 +51,12 @@ class Controllers(Background):
             status = job.setdefault("status", {})
             if any(one["type"] in ("Complete", "Failed") for one in status.get("conditions", [])):
                 continue
-            if not pods and state.get("no_pods") != name:
+            if all(pod["metadata"].get("replaced") for pod in pods):
                 pods = [self.make_pod(state, job)]
             for pod in pods:
-                self.run_pod(state, pod)
-                self.judge(state, job, pod)
+                if not pod["metadata"].get("replaced"):
+                    self.run_pod(state, pod)
+                    self.judge(state, job, pod)
 
     def make_pod(self, state, job):
         template = copy.deepcopy(job["spec"]["template"])
@@ -210,6 +211,8 @@ class Controllers(Background):
         if pod["status"]["phase"] == "Succeeded":
             status |= {"succeeded": 1, "active": 0}
             status["conditions"] = [{"type": "Complete", "status": "True"}]
+        elif pod["status"]["phase"] == "Failed" and self.is_ignored(job, pod):
+            pod["metadata"]["replaced"] = True
         elif pod["status"]["phase"] == "Failed":
             reason = "PodFailurePolicy" if "podFailurePolicy" in spec else "BackoffLimitExceeded"
             status |= {"failed": 1, "active": 0}
@@ -220,6 +223,24 @@ class Controllers(Background):
             ]
             self.kill(pod)
             state["objects"].pop(f"Pod/{pod['metadata']['name']}", None)
+
+    @staticmethod
+    def is_ignored(job, pod):
+        """podFailurePolicy, as far as conditions of pods go."""
+        types = {one["type"] for one in pod["status"].get("conditions", [])}
+        return any(
+            rule["action"] == "Ignore" and types & {one["type"] for one in rule["onPodConditions"]}
+            for rule in job["spec"].get("podFailurePolicy", {}).get("rules", [])
+            if "onPodConditions" in rule
+        )
+
+    def drain(self):
+        """A node is emptied: what runs for a Job is told to end, and marked."""
+        with self.store.open() as state:
+            for pod in self.store.of_kind(state, "Pod"):
+                if "owner" in pod["metadata"] and pod["status"]["phase"] == "Running":
+                    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+                    self.kill(pod)
 
     def kill(self, pod):
         process, _ = self.processes.get(pod["metadata"]["name"], (None, None))
