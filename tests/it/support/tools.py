@@ -170,7 +170,13 @@ CASES = (
         chosen=True,
     ),
     ToolCase("flask-migrate", ("flask", "db", "upgrade"), "alembic_version", python=("psycopg2",)),
-    ToolCase("yoyo", ("yoyo", "apply", "--batch"), "_yoyo_migration", python=("psycopg2",)),
+    ToolCase(
+        "yoyo",
+        ("yoyo", "apply", "--batch"),
+        "_yoyo_migration",
+        python=("psycopg2",),
+        engines=("postgres", "sqlite"),
+    ),
     # -- Ruby
     ToolCase(
         "rails",
