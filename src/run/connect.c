@@ -40,7 +40,7 @@ run_connect_finish(Arena *arena,
     bool created = false;
     for (int tries = 0;; tries++) {
         if (*db ? db_connect_finish(*db, err) : db_connect(arena, options->url, how, db, err))
-            return true;
+            return !options->project || tool_attach(arena, *db, options->project, err);
         db_close(*db);
         *db = NULL;
         if (err->cls == ERROR_CLASS_NO_DATABASE && options->create && !created && !how->read_only) {

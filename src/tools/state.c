@@ -38,9 +38,10 @@ tool_schema(const Db *db, const Project *project, Str schema)
     const Tool *tool = project->tool;
     const char *dot = project->table ? strchr(project->table, '.') : NULL;
     ToolId id = id_of(tool);
-    /* Drizzle has one on PostgreSQL alone, whatever its configuration says. */
-    bool may = db_engine(db) == DB_POSTGRES ||
-               (db_engine(db) == DB_MYSQL && (id == TOOL_SQITCH || !tool->schema));
+    /* Drizzle has one on PostgreSQL alone, whatever its configuration says; Sqitch has one
+     * everywhere: on MySQL a database, on SQLite a file (tool_attach). */
+    bool may = db_engine(db) == DB_POSTGRES || id == TOOL_SQITCH ||
+               (db_engine(db) == DB_MYSQL && !tool->schema);
     if (!may)
         return db_engine(db) == DB_MYSQL ? schema : STR_ABSENT;
     if (project->schema)
@@ -479,13 +480,12 @@ tool_state(Arena *arena,
     ToolTable table = {0};
     Rows rows = {0};
     Str where = tool_schema(db, project, schema);
-    /* Sqitch on SQLite keeps its tables in a second file. */
-    bool elsewhere = id_of(tool) == TOOL_SQITCH && !(db_caps(db) & DB_CAP_SERVER);
-    if (!tool->table || !tool->id_column || elsewhere) {
+    if (!tool->table || !tool->id_column) {
         *ret = (ToolState){.files = files};
         return true;
     }
-    if (!tool_table(arena, db, where, table_name(db, project), &table, err))
+    if (!tool_attach(arena, db, project, err) ||
+        !tool_table(arena, db, where, table_name(db, project), &table, err))
         return false;
     state.table_exists = has_shape(tool, &table);
     if (state.table_exists) {

@@ -211,6 +211,9 @@ bool tool_leaves_nothing(const Tool *tool, const Db *db);
 /* The first trouble that keeps the tool from migrating; NULL = none. */
 const ToolTrouble *tool_blocked(const ToolState *state);
 
+/* What a new connection needs so as to see the tool's table. Harmless again and again. */
+bool tool_attach(Arena *arena, Db *db, const Project *project, Error *err) MUST_CHECK;
+
 /* SQL expression: digest of the version table, for the fast path; a table that is not there makes
  * the query fail, which is doubt. */
 Str tool_digest_sql(Arena *arena, Db *db, const Project *project, Str schema);

@@ -322,3 +322,28 @@ def test_what_a_tool_says_is_cleaned(lockstep, postgres):
     assert "***" in result.err + result.out, result
     assert "\x1b]0;" not in result.err + result.out, result
     assert project.starts()
+
+
+def test_sqitch_keeps_its_table_in_another_file(lockstep):
+    """On SQLite that is a file beside the database, looked into all the same."""
+    missing = tools.case("sqitch").missing("postgres")
+    if missing:
+        pytest.skip(missing)
+    lockstep.env |= {"SQITCH_FULLNAME": "A Person", "SQITCH_EMAIL": "person@example.com"}
+    lockstep.write(
+        "sqitch.conf",
+        '[core]\n\tengine = sqlite\n[engine "sqlite"]\n\ttarget = db:sqlite:app.db\n',
+    )
+    plan = "%syntax-version=1.0.0\n%project=app\n\n"
+    for n, name in enumerate(("users", "posts"), 1):
+        plan += f"{name} 2024-01-01T00:00:0{n}Z A Person <person@example.com> # {name}\n"
+        lockstep.write(f"deploy/{name}.sql", f"CREATE TABLE {name} (id integer);\n")
+        lockstep.write("sqitch.plan", plan)
+        assert lockstep.status()["state"] == ("empty" if n == 1 else "pending")
+        assert f"Migration applied: {name}" in lockstep.run("migrate").err
+        status = lockstep.status()
+        assert (status["state"], len(status["applied"])) == ("current", n)
+    debug = lockstep.run("run", "-v", "--", "echo", "served")
+    assert "nothing is pending" in debug.err and "sqitch:" not in debug.err
+    (lockstep.dir / "sqitch.db").unlink()
+    assert lockstep.status()["state"] == "empty"

@@ -4,10 +4,17 @@
 
 -- One row a column: schema, table, column, what kind of time it can hold.
 -- name: tool_table
-select null, m.name, c.name, 'plain'
-from sqlite_master m join pragma_table_info(m.name) c
-where m.type in ('table', 'view') and m.name = :'table' collate nocase
+select nullif(t.schema, 'main'), t.name, c.name, 'plain'
+from pragma_table_list t join pragma_table_info(t.name, t.schema) c
+where t.name = :'table' collate nocase and t.schema = coalesce(:'schema', 'main')
 order by c.cid
+
+-- A tool's table may stand in another file.
+-- name: tool_files
+select name, file from pragma_database_list
+
+-- name: tool_attach
+attach database :'path' as :"name"
 
 -- name: tool_rows
 select :id, :second, :at from :"table" order by :order limit :limit
