@@ -15,7 +15,7 @@
 #include "core/banned.h"
 
 enum {
-    FIRST_LOOK_MS = 1000,
+    FIRST_LOOK_MS = 250,
     LAST_LOOK_MS = 5000,
     LOG_EVERY = 5, /* looks; reading it is what is counted (60 a minute) */
     LOG_TRIES = 8, /* at the end, until its last line is there */

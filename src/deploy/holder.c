@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { AGAIN_MS = 1000, SPARE_S = 15 * 60, HOST_MOST = 63 };
+enum { SPARE_S = 15 * 60, HOST_MOST = 63 };
 
 char *
 holder_slug(Arena *arena, const char *text, size_t most)
@@ -65,6 +65,7 @@ holder_lock(Deploy *d, const HolderLock *lock, Error *err)
 {
     int64_t end = clock_ms() + d->options->lock_wait_ms;
     const char *mine = holder_here(d).id;
+    int tries = 0;
     for (bool told = false;;) {
         Holder other = {0};
         bool taken = false;
@@ -90,7 +91,7 @@ holder_lock(Deploy *d, const HolderLock *lock, Error *err)
             log_info("deploy.waiting", "waiting: another deploy of '%s' is under way (%s)",
                      d->options->app, holder_text(d->arena, &other));
         told |= other.id != NULL;
-        if (!wait_sleep(d->orders.wait, AGAIN_MS, err))
+        if (!deploy_pause(d, &tries, err))
             return false;
     }
 }

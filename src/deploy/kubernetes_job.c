@@ -12,7 +12,7 @@
 #include "deploy/variables.h"
 #include "core/banned.h"
 
-enum { LOOK_EVERY_MS = 1000, DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
+enum { DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
 
 typedef struct Run {
     Deploy *d;
@@ -289,7 +289,7 @@ follow(Run *r, bool *ret_known, Error *err)
         *ret_known = true;
         return listen(r, r->name, err);
     }
-    for (;;) {
+    for (int tries = 0;;) {
         int64_t seen = r->seen;
         End end = look(r, err);
         if (end == END_ERROR)
@@ -303,7 +303,7 @@ follow(Run *r, bool *ret_known, Error *err)
                              str_from_duration_ms(d->arena, r->job->limit_ms));
         }
         /* A log that just ended has an end to tell; else there is time. */
-        if (seen == r->seen && !wait_sleep(d->orders.wait, LOOK_EVERY_MS, err))
+        if (seen == r->seen && !deploy_pause(d, &tries, err))
             return false;
     }
 }

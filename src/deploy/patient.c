@@ -7,7 +7,7 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { AGAIN_MS = 1000, TELLING = 700 };
+enum { TELLING = 700 };
 
 static bool
 has_one(Str text, const char *const *signs)
@@ -49,6 +49,7 @@ patient_run(
 {
     int64_t end = clock_ms() + limit_ms;
     bool may_fail = order->may_fail, told = false;
+    int tries = 0;
     order->may_fail = true;
     for (;;) {
         Answer answer = {0};
@@ -67,7 +68,7 @@ patient_run(
         if (!told)
             log_warn("deploy.connection", "%s does not answer: trying again", patience->who);
         told = true;
-        if (!wait_sleep(d->orders.wait, AGAIN_MS, err))
+        if (!deploy_pause(d, &tries, err))
             return false;
     }
 }

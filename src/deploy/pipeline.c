@@ -16,7 +16,7 @@
 #include "run/run.h"
 #include "core/banned.h"
 
-enum { BUILD_MS = 3600000, PUSH_MS = 1800000, LOOK_EVERY_MS = 1000 };
+enum { BUILD_MS = 3600000, PUSH_MS = 1800000, PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 1000 };
 
 static const Platform *const platforms[] = {&platform_dokku,      &platform_docker,
                                             &platform_compose,    &platform_swarm,
@@ -42,6 +42,13 @@ deploy_needs(const char *value, const char *flag, const char *key, const char *w
     return error_hint(err, "Give `--%s`, or `deploy: %s:` in lockstep.yaml.", flag, key);
 }
 
+bool
+deploy_pause(Deploy *d, int *tries, Error *err)
+{
+    return wait_sleep(d->orders.wait, clock_backoff_ms((*tries)++, PAUSE_MIN_MS, PAUSE_MAX_MS),
+                      err);
+}
+
 char *
 deploy_image_shown(Arena *arena, Str name, Str exact)
 {
@@ -59,7 +66,7 @@ deploy_until(
 {
     int64_t end = clock_ms() + limit_ms;
     Str why = STR_ABSENT;
-    for (;;) {
+    for (int tries = 0;;) {
         bool done = false;
         if (!ready(d, ctx, &done, &why, err))
             return false;
@@ -69,7 +76,7 @@ deploy_until(
             return error_set(err, ERROR_FAILED, "%s within %s: " STR_FMT, what,
                              str_from_duration_ms(d->arena, limit_ms),
                              STR_ARG(why.n ? why : STR("no answer")));
-        if (!wait_sleep(d->orders.wait, LOOK_EVERY_MS, err))
+        if (!deploy_pause(d, &tries, err))
             return false;
     }
 }

@@ -76,9 +76,11 @@ extern const Platform platform_docker, platform_compose, platform_swarm, platfor
 /* A setting that the platform cannot do without: ERROR_USAGE with its flag, variable and key. */
 bool deploy_needs(
     const char *value, const char *flag, const char *key, const char *what, Error *err) MUST_CHECK;
+/* Before asking again: short at first, then a second. `tries` counts from 0. */
+bool deploy_pause(Deploy *d, int *tries, Error *err) MUST_CHECK;
 /* For people: "web:2 (sha256:0123456789ab)"; the name alone where it is exact itself. */
 char *deploy_image_shown(Arena *arena, Str name, Str exact);
-/* Asks `ready` every second until it says so, or `limit_ms` have passed: ERROR_FAILED with what
+/* Asks `ready` again and again until it says so, or `limit_ms` have passed: ERROR_FAILED with what
  * it said last. `ready` returns false only on an error that waiting does not mend. In a dry run it
  * is asked once. */
 typedef bool DeployReady(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err);

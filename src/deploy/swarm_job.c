@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/banned.h"
 
-enum { LOOK_EVERY_MS = 1000, LOST_MS = 120000, LOG_MS = 20000, NAME_MAX_SWARM = 63, LATE = 5 };
+enum { LATE_MS = 250, LOST_MS = 120000, LOG_MS = 20000, NAME_MAX_SWARM = 63, LATE = 5 };
 
 /* ---- tasks ---- */
 
@@ -124,7 +124,7 @@ read_rest(Reading *r, Error *err)
             return false;
         if (i && r->told == told && r->report->spoke)
             return true;
-        if (!wait_sleep(r->d->orders.wait, LOOK_EVERY_MS / 4, err))
+        if (!wait_sleep(r->d->orders.wait, LATE_MS, err))
             return false;
     }
     return true;
@@ -136,7 +136,7 @@ listen(Deploy *d, const Job *job, const char *service, JobReport *ret, Error *er
     Reading reading = {.d = d, .report = ret, .service = service};
     int64_t end = clock_ms() + job->limit_ms, answered = clock_ms();
     Str why = STR_ABSENT, told = STR_ABSENT;
-    for (;;) {
+    for (int tries = 0;;) {
         int status = -1;
         if (look_at(d, service, &status, &why, err)) {
             answered = clock_ms();
@@ -161,7 +161,7 @@ listen(Deploy *d, const Job *job, const char *service, JobReport *ret, Error *er
             return error_set(err, ERROR_FAILED, "the migration did not end within %s",
                              str_from_duration_ms(d->arena, job->limit_ms));
         }
-        if (!read_log(&reading, err) || !wait_sleep(d->orders.wait, LOOK_EVERY_MS, err))
+        if (!read_log(&reading, err) || !deploy_pause(d, &tries, err))
             return false;
     }
 }

@@ -60,10 +60,31 @@ def is_released():
     return (binary.BINARY.resolve().parent / "SHA256SUMS").is_file()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--containers",
+        choices=("all", "only", "none"),
+        default="all",
+        help="the half of the tests that runs containers and platforms, or the other one",
+    )
+
+
+def waits_for_others(item):
+    """Containers and stand-ins of platforms: half of the time nobody computes."""
+    name = item.path.name
+    return "engine" in item.fixturenames or name.startswith(("test_deploy_", "test_seeds_"))
+
+
 def pytest_collection_modifyitems(config, items):
     marks = {mark.name for item in items for mark in item.iter_markers()}
     lacking = {name for name, has in NEEDS.items() if name in marks and not has()}
-    left_out = [item for item in items if any(item.get_closest_marker(n) for n in lacking)]
+    half = config.getoption("--containers")
+    left_out = [
+        item
+        for item in items
+        if any(item.get_closest_marker(n) for n in lacking)
+        or (half != "all" and waits_for_others(item) != (half == "only"))
+    ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
