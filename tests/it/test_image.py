@@ -79,6 +79,7 @@ def test_engine_node(docked, engine, look):
         "LABEL com.example.team=payments", 'HEALTHCHECK CMD ["node", "check"]',
         "VOLUME /data",
     )  # fmt: skip
+    volumes = engine.docker("volume", "ls", "-q").stdout
     result = look("node")
     found, image = result.json(), result.json()["image"]
     assert result.err == "" and "s3cr3t" not in result.out
@@ -95,7 +96,7 @@ def test_engine_node(docked, engine, look):
     assert image["labels"] == {"com.example.team": "payments"} and image["healthcheck"] is True
     assert image["files"] == ["package.json"]
     assert image["lockstep"] == "/usr/local/bin/lockstep" and image["shell"] is None
-    assert engine.docker("volume", "ls", "-q").stdout == ""
+    assert engine.docker("volume", "ls", "-q").stdout == volumes
 
 
 def test_engine_django_and_archive(docked, engine, look, tmp_path):
