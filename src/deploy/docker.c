@@ -198,6 +198,19 @@ verify(Deploy *d, Error *err)
            rename_container(d, k->next, d->options->app, err) && stop_container(d, k->before, err);
 }
 
+/* Whatever was seen, and however wrongly: only what this deploy made is removed. */
+static bool
+remove_ours(Deploy *d, const json_t *app, Error *err)
+{
+    Str made_by = value_text(value_at(app, "Config.Labels"), "lockstep_deploy");
+    if (!app)
+        return true;
+    if (!d->orders.dry_run && !str_eq(made_by, str_of(d->id)))
+        return error_set(err, ERROR_FAILED, "the container '%s' is not this deploy's",
+                         d->options->app);
+    return remove_container(d, d->options->app, err);
+}
+
 static bool
 put_back(Deploy *d, Error *err)
 {
@@ -210,13 +223,12 @@ put_back(Deploy *d, Error *err)
     if (next && !remove_container(d, k->next, err))
         return false;
     if (!before && !k->served)
-        return !app || remove_container(d, d->options->app, err);
+        return remove_ours(d, app, err);
     if (!before && app && str_eq(value_text(app, "Id"), str_of(k->served)))
         return start_container(d, d->options->app, err);
     if (!before && !d->orders.dry_run)
         return error_set(err, ERROR_FAILED, "the container that served before is gone");
-    return (!app || remove_container(d, d->options->app, err)) &&
-           rename_container(d, k->before, d->options->app, err) &&
+    return remove_ours(d, app, err) && rename_container(d, k->before, d->options->app, err) &&
            start_container(d, d->options->app, err);
 }
 

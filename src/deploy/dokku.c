@@ -19,22 +19,12 @@
 enum { STILL_DEPLOYING_MS = 120000 };
 
 static bool
-needs_plain(const char *value, const char *what, Error *err)
-{
-    if (remote_is_plain(value))
-        return true;
-    error_set(err, ERROR_USAGE, "'%s' cannot be %s on Dokku", value, what);
-    return error_hint(err, "Dokku takes letters, digits and -_./:@ in it.");
-}
-
-static bool
 settle(Deploy *d, Error *err)
 {
     const DeployOptions *o = d->options;
     Dokku *dokku = arena_make(d->arena, Dokku);
     if (!deploy_needs(o->host, "host", "host", "where Dokku is", err) ||
-        !remote_read(d->arena, o->host, "dokku", &dokku->remote, err) ||
-        !needs_plain(o->app, "an app", err) || !needs_plain(o->image, "an image", err))
+        !remote_read(d->arena, o->host, "dokku", &dokku->remote, err))
         return false;
     if (o->health && !http_is_url(o->health)) {
         error_set(err, ERROR_USAGE, "'%s' is not asked on Dokku, only a whole URL is", o->health);

@@ -45,6 +45,21 @@ engine_order_here(const Deploy *d, const char *word, ...)
 
 /* ---- answers ---- */
 
+/* The engine says that there is none, each kind in its own way: "No such container", "no such
+ * service", "network x not found". "No such host" or file is a client that did not reach it: taken
+ * for an answer, it would make what serves look like nothing. */
+static bool
+says_absent(Str said)
+{
+    static const char *const unreached[] = {"error during connect", "Cannot connect", "o such host",
+                                            "o such file", "command not found"};
+    for (size_t i = 0; i < COUNT_OF(unreached); i++)
+        if (str_find_str(said, str_of(unreached[i])) < said.n)
+            return false;
+    return str_find_str(said, STR("o such")) < said.n ||
+           str_find_str(said, STR("not found")) < said.n;
+}
+
 bool
 engine_inspect(Deploy *d, const char *kind, const char *name, json_t **ret, Error *err)
 {
@@ -55,13 +70,10 @@ engine_inspect(Deploy *d, const char *kind, const char *name, json_t **ret, Erro
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
     if (answer.status != 0) {
-        /* "No such container", "no such service": each kind says it in its own way. */
-        Str said = answer.said;
-        bool absent = str_find_str(said, STR("o such")) < said.n ||
-                      str_find_str(said, STR("not found")) < said.n;
-        if (!absent) {
+        if (!says_absent(answer.said)) {
             error_set(err, ERROR_FAILED, "the container engine did not answer");
-            return error_detail(err, STR_FMT, STR_ARG(said));
+            error_hint(err, "Does `docker version` answer, with the same --docker-host?");
+            return error_detail(err, STR_FMT, STR_ARG(answer.said));
         }
         *ret = NULL;
         return true;

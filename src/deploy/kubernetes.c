@@ -19,6 +19,7 @@ enum { NAME_MOST = 63, ROUND_MS = 10000, SPARE_MS = 30000 };
 
 static const char *const away[] = {"was refused - did you specify the right host or port",
                                    "Unable to connect to the server",
+                                   "connect: connection refused", /* of `create`, which validates */
                                    "TLS handshake timeout",
                                    "connection reset by peer",
                                    "i/o timeout",

@@ -18,14 +18,44 @@ add(Arena *arena, EngineOptions *o, const char *flag, Str value)
         *vec_push(arena, &o->words) = str_dup(arena, value);
 }
 
+static void
+add_env(Arena *arena, Str pair, Words *ret)
+{
+    Str value = str_sub(pair, str_find(pair, '=') + 1, pair.n);
+    if (value.n >= SECRET_VALUE)
+        secret_mask_also(value);
+    *vec_push(arena, ret) = str_dup(arena, pair);
+}
+
+/* `--env NAME=VALUE`, in all its spellings: the value must not stand among words. How many words it
+ * was; 0 = it is none, or a name alone, whose value docker takes from our environment. */
+static size_t
+take_env(Arena *arena, char *const *words, Words *ret)
+{
+    static const char *const flags[] = {"--env=", "-e=", "-e"};
+    bool apart = strcmp(words[0], "--env") == 0 || strcmp(words[0], "-e") == 0;
+    const char *pair = apart ? words[1] : NULL;
+    for (size_t i = 0; !apart && !pair && i < COUNT_OF(flags); i++)
+        if (strncmp(words[0], flags[i], strlen(flags[i])) == 0)
+            pair = words[0] + strlen(flags[i]);
+    if (!pair || !strchr(pair, '='))
+        return 0;
+    add_env(arena, str_of(pair), ret);
+    return apart ? 2 : 1;
+}
+
 void
 options_of_words(Arena *arena, char *const *words, EngineOptions *ret)
 {
     static const char *const host[] = {"--publish", "--publish-all", "--network=host",
                                        "--net=host"};
     *ret = (EngineOptions){0};
-    for (size_t i = 0; words[i]; i++) {
+    for (size_t i = 0, taken; words[i]; i++) {
         const char *word = words[i];
+        if ((taken = take_env(arena, &words[i], &ret->env)) > 0) {
+            i += taken - 1;
+            continue;
+        }
         add(arena, ret, word, STR_ABSENT);
         for (size_t k = 0; k < COUNT_OF(host); k++)
             ret->binds_host |= strncmp(word, host[k], strlen(host[k])) == 0;
@@ -58,10 +88,7 @@ options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret)
         size_t end = str_find(pair, '=');
         if (!pair.p || end == pair.n || holds(of_image, one))
             continue;
-        Str value = str_sub(pair, end + 1, pair.n);
-        if (value.n >= SECRET_VALUE)
-            secret_mask_also(value);
-        *vec_push(arena, ret) = str_dup(arena, pair);
+        add_env(arena, pair, ret);
     }
 }
 

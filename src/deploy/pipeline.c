@@ -322,6 +322,19 @@ find_platform(const char *name, Error *err)
     return false;
 }
 
+/* They stand among the words of other programs, some of which are taken apart once more: neither
+ * may look like an option, or like two words. */
+static bool
+is_name(const char *value, const char *what, Error *err)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-./:@";
+    if (value[0] != '-' && strspn(value, plain) == strlen(value))
+        return true;
+    error_set(err, ERROR_USAGE, "'%s' is no name of %s", value, what);
+    return error_hint(err, "Use letters, digits and _-./:@ in it, and no '-' at its start.");
+}
+
 static bool
 settle(Deploy *d, Error *err)
 {
@@ -331,6 +344,9 @@ settle(Deploy *d, Error *err)
     d->platform = find_platform(o->target, err);
     return d->platform && deploy_needs(o->app, "app", "app", "which app", err) &&
            deploy_needs(o->image, "image", "image", "which image", err) &&
+           is_name(o->app, "an app", err) && is_name(o->image, "an image", err) &&
+           (!o->build || o->build[0] != '-' ||
+            error_set(err, ERROR_USAGE, "'%s' is no directory to build from", o->build)) &&
            d->platform->settle(d, err);
 }
 

@@ -7,6 +7,7 @@ import pathlib
 import signal
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -105,12 +106,14 @@ def test_published_ports(running):
 def test_the_configuration_stays(running):
     """What the running container was started with, its successor has; values byte for byte, and in
     no command line."""
-    engine, odd = running.engine, 'two\nlines "quoted" $HOME `x` \\ \'end\''
+    engine, odd = running.engine, "two\nlines \"quoted\" $HOME `x` \\ 'end'"
     engine.docker("network", "create", "inner", expect=None)
     engine.docker("rm", "-f", "web")
     words = "--restart unless-stopped --memory 64m --cpus 0.5 --cap-drop ALL --read-only --init"
     words += " --tmpfs /run:size=1m --network inner --network-alias shop --add-host other:10.0.0.9"
-    words += " --user 0:0 --label team=blue --ulimit nofile=512:1024 --sysctl net.core.somaxconn=200"
+    words += (
+        " --user 0:0 --label team=blue --ulimit nofile=512:1024 --sysctl net.core.somaxconn=200"
+    )
     engine.docker(
         "run", "-d", "--name", "web", *words.split(), "-e", "ODD", *ENV, "web:1", env={"ODD": odd}
     )
@@ -148,7 +151,8 @@ def test_variables_by_name(running):
 def test_dry_run(site):
     """Nothing is asked, nothing is run: there is no engine at that address."""
     site.lockstep.env |= {"DOCKER_HOST": "unix:///nowhere", "TOKEN": "hunter2hunter2"}
-    result = site.deploy("web:2", "--dry-run", "--build", ".", "--env", "TOKEN")
+    words = ("--env", "TOKEN", "--options", "--env PASSWORD=hunter2hunter3 -p 80:80")
+    result = site.deploy("web:2", "--dry-run", "--build", ".", *words)
     lines = result.out.splitlines()
     assert lines[0] == "docker build --tag web:2 ."
     migration = [line for line in lines if line.endswith("web:2 migrate")]
@@ -186,10 +190,16 @@ def test_refusals(site):
         ("--target", "dockre"): "there is no target 'dockre'",
         ("--target", "docker"): "the deploy does not say which app",
         ("--target", "docker", "--app", "web"): "the deploy does not say which image",
+        ("--target", "docker", "--app=-x", "--image", "a"): "'-x' is no name of an app",
+        ("--target", "docker", "--app", "a b", "--image", "a"): "'a b' is no name of an app",
+        ("--target", "dokku", "--app", "a", "--image=-v/:/x"): "'-v/:/x' is no name of an image",
+        ("--target", "docker", "--app", "a", "--image", "a", "--build=-"): "to build from",
     }.items():
         result = site.lockstep.run("deploy", *words, expect=2)
         assert message in result.err
-    assert "Did you mean 'docker'?" in site.lockstep.run("deploy", "--target", "dockre", expect=2).err
+    assert (
+        "Did you mean 'docker'?" in site.lockstep.run("deploy", "--target", "dockre", expect=2).err
+    )
     result = site.deploy("nowhere:1", expect=1)
     assert "the image 'nowhere:1' is not to be had" in result.err
 
@@ -249,8 +259,16 @@ def test_migrations_are_rolled_back_where_they_say_so(running):
     assert "the schema is at 002" in result.err
     assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
     running.engine.docker("volume", "create", "data")
-    with_mark = running.image("3", TWO | marked | {"003_b.sql": "CREATE TABLE b (x int);",
-                              "003_b.down.sql": "-- lockstep: reversible\nDROP TABLE b;"}, SICK)
+    with_mark = running.image(
+        "3",
+        TWO
+        | marked
+        | {
+            "003_b.sql": "CREATE TABLE b (x int);",
+            "003_b.down.sql": "-- lockstep: reversible\nDROP TABLE b;",
+        },
+        SICK,
+    )
     result = running.deploy(with_mark, *words, expect=7)
     assert "rolled back 1 migration" in result.err and "no migration was applied" in result.err
     assert running.query("SELECT count(*) FROM lockstep_migrations") == ["2"]
@@ -270,7 +288,9 @@ def test_killed_after_each_order(running):
     assert count > 10
     for order in range(1, count + 1) if SOAK else (4, 8, 13):
         version += 1
-        files = ONE | {f"{v:03}_t.sql": f"CREATE TABLE t{v} (x int);" for v in range(3, version + 1)}
+        files = ONE | {
+            f"{v:03}_t.sql": f"CREATE TABLE t{v} (x int);" for v in range(3, version + 1)
+        }
         image = running.image(str(version), files)
         running.deploy(image, *HEALTH, fault=f"deploy.order:{order}:kill", expect=137)
         running.deploy(image, *HEALTH)
@@ -317,3 +337,38 @@ def test_backup_first(running, sqlite):
     assert len(made) == 1 and made[0] < [n for n, line in enumerate(lines) if "applied" in line][0]
     result = running.deploy("web:2", *HEALTH, "--backup", "/proc/nowhere/", expect=None)
     assert result.exit not in (0, 7, 8) and "so nothing was migrated" in result.err
+
+
+@pytest.mark.parametrize(
+    "said", ("error during connect: dial tcp: lookup engine: no such host", "permission denied")
+)
+def test_an_engine_out_of_reach_is_no_empty_one(running, said):
+    """Else what serves would be taken for nothing, and what is nothing is made anew."""
+    before = running.engine.inspect("web")["Id"]
+    real = shutil.which("docker")
+    wrapper = running.lockstep.bin / "docker"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in "container inspect web") echo "{said}" >&2; exit 1;; esac\n'
+        f'exec {real} "$@"\n',
+        encoding="ascii",
+    )
+    wrapper.chmod(0o755)
+    result = running.deploy(running.image("2", TWO), *HEALTH, expect=1)
+    wrapper.unlink()
+    assert "the container engine did not answer" in result.err and said in result.err
+    assert running.engine.inspect("web")["Id"] == before and running.serves() == "version 1"
+    assert running.containers() == ["web"]
+
+
+def test_somebody_elses_container_is_not_removed(site):
+    """Made under the name of a first deploy meanwhile: it is said, and left alone."""
+    site.clean()
+    image = site.image("1", ONE, 'CMD ["sleep", "60"]')
+    started = site.start(image, *HEALTH, "--verify", "4s")
+    net.until(lambda: site.containers() == ["web", "web.deploying"], what="the release")
+    site.engine.docker("rm", "-f", "web")
+    site.engine.docker("run", "-d", "--name", "web", "busybox", "sleep", "60")
+    result = started.finish(expect=8)
+    assert "the container 'web' is not this deploy's" in result.err
+    assert site.containers() == ["web"]

@@ -110,7 +110,7 @@ def test_refused_before_anything(running):
         ("--health-check", "/up"): "'/up' is not asked on Dokku",
         ("--host", "dokku@-x"): "'dokku@-x' is no ssh account",
         ("--host", "a b@c"): "'a b@c' is no ssh account",
-        ("--app", "a;b"): "'a;b' cannot be an app on Dokku",
+        ("--app", "a;b"): "'a;b' is no name of an app",
     }.items():
         assert message in running.deploy(two, *words, expect=2).err
     result = running.lockstep.run("deploy", "--target", "dokku", "--app", "a", "--image", "b", expect=2)

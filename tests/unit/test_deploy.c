@@ -225,6 +225,8 @@ words_of_somebody(void **state)
         {{"--net=host"}, true, "--net=host"},
         {{"--name=x", "--restart", "always", "--env", "A"}, false, "--env A"},
         {{"--network", "inner", "--memory=64m"}, false, "--network inner"},
+        {{"--env", "A=1", "--env=B=2", "-eC=3", "-v"}, false, "-v"},
+        {{"-e", "D=x=y", "-e", "NAME", "--env"}, false, "-e NAME --env"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         EngineOptions options;
@@ -235,6 +237,7 @@ words_of_somebody(void **state)
         Words job = engine_job_options(arena, options.words.p);
         assert_int_equal(options.binds_host, cases[i].binds);
         assert_string_equal(joined(&job), cases[i].job);
+        assert_int_equal(options.env.n, i + 2 == COUNT_OF(cases) ? 3 : i + 1 == COUNT_OF(cases));
     }
 }
 
