@@ -200,9 +200,10 @@ db_digest_expr(const Db *db, Arena *arena, const char *const *columns)
 }
 
 bool
-db_pause(Db *db, int64_t ms, Error *err)
+db_pause(Db *db, int64_t ms, bool *ret_told, Error *err)
 {
-    return db->driver->pause ? db->driver->pause(db, ms, err)
+    *ret_told = false;
+    return db->driver->pause ? db->driver->pause(db, ms, ret_told, err)
                              : wait_sleep(db->options.wait, ms, err);
 }
 

@@ -154,8 +154,8 @@ Str db_quote_literal(const Db *db, Arena *arena, Str value);
 Str db_digest_expr(const Db *db, Arena *arena, const char *const *columns);
 
 /* Sleeps for `ms`, or until the server sends something unasked: a notification that this session
- * listens for, or the end of the connection, which the next query tells. */
-bool db_pause(Db *db, int64_t ms, Error *err) MUST_CHECK;
+ * listens for (`told`), or the end of the connection, which the next query tells. */
+bool db_pause(Db *db, int64_t ms, bool *ret_told, Error *err) MUST_CHECK;
 
 /* ---- sessions of others (DB_CAP_SERVER) ---- */
 bool db_cancel_session(Db *db, int64_t session_id, Error *err) MUST_CHECK; /* its statement */

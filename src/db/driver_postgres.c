@@ -606,14 +606,25 @@ pg_digest_expr(const Db *db, Arena *arena, const char *const *columns)
 }
 
 static bool
-pg_pause(Db *db, int64_t ms, Error *err)
+was_notified(PGconn *conn)
+{
+    bool any = false;
+    for (PGnotify *n; (n = PQnotifies(conn)); any = true)
+        PQfreemem(n);
+    return any;
+}
+
+static bool
+pg_pause(Db *db, int64_t ms, bool *ret_told, Error *err)
 {
     PGconn *conn = pg_of(db)->conn;
+    *ret_told = was_notified(conn); /* with the answer of an earlier query */
+    if (*ret_told)
+        return true;
     WaitResult w = wait_fd(db->options.wait, PQsocket(conn), POLLIN, clock_ms() + ms, err);
     if (w == WAIT_READY)
         (void)PQconsumeInput(conn); /* a connection that is gone: the next query says so */
-    for (PGnotify *n; (n = PQnotifies(conn));)
-        PQfreemem(n);
+    *ret_told = was_notified(conn);
     return w != WAIT_STOPPED;
 }
 

@@ -181,9 +181,10 @@ lock_is_free(Lock *lock, bool *ret_free, Error *err)
 }
 
 bool
-lock_pause(Lock *lock, int64_t ms, Error *err)
+lock_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err)
 {
-    return leading(lock)->pause ? leading(lock)->pause(lock, ms, err)
+    *ret_told = false;
+    return leading(lock)->pause ? leading(lock)->pause(lock, ms, ret_told, err)
                                 : wait_sleep(lock->wait, ms, err);
 }
 

@@ -53,8 +53,8 @@ bool lock_look(Lock *lock, Arena *arena, LockView *ret, Error *err) MUST_CHECK;
 /* Whether nobody leads, as cheaply as the engine can tell: what followers poll with. */
 bool lock_is_free(Lock *lock, bool *ret_free, Error *err) MUST_CHECK;
 /* Sleeps between two polls: for `ms`, or where the engine tells (PostgreSQL's session lock) until
- * the lock may have come free. */
-bool lock_pause(Lock *lock, int64_t ms, Error *err) MUST_CHECK;
+ * somebody says that it has come free (`told`). The first call only begins to listen. */
+bool lock_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err) MUST_CHECK;
 /* Sign of life, and proof that we still hold it: fails with ERROR_LOCKED when it was lost. */
 bool lock_beat(Lock *lock, const char *progress, Error *err) MUST_CHECK;
 /* End the sessions of a lost holder and wait until they are gone (session, lease), by

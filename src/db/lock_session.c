@@ -38,12 +38,12 @@ session_is_free(Lock *lock, bool *ret_free, Error *err)
 
 /* The first call returns at once: what ended before this session listened is found by a poll. */
 static bool
-session_pause(Lock *lock, int64_t ms, Error *err)
+session_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err)
 {
     if (!db_has_query(lock->db, Q_LOCK_SESSION_LISTEN))
         return wait_sleep(lock->wait, ms, err);
     if (lock->listens)
-        return db_pause(lock->db, TOLD_PAUSE_MS, err);
+        return db_pause(lock->db, TOLD_PAUSE_MS, ret_told, err);
     lock->listens = true;
     return db_do(lock->db, Q_LOCK_SESSION_LISTEN, NULL, err);
 }

@@ -118,7 +118,11 @@ follow_leader(
     int64_t began = clock_ms(), told = 0, look = began + FIRST_LOOK_MS;
     for (;;) {
         bool free = false;
+        if (!lock_pause(lock, poll_ms(clock_ms() - began), &free, err))
+            return FOLLOW_FAILED;
         int64_t now = clock_ms();
+        if (free && now < deadline_ms)
+            return FOLLOW_FREE;
         bool closely = now >= look || now >= deadline_ms;
         if (closely ? !look_closely(options, db, lock, runs_schema, began, &told, deadline_ms,
                                     &free, err)
@@ -128,8 +132,6 @@ follow_leader(
             look = now + LOOK_EVERY_MS;
         if (free)
             return FOLLOW_FREE;
-        if (!lock_pause(lock, poll_ms(now - began), err))
-            return FOLLOW_FAILED;
     }
 }
 
@@ -152,15 +154,12 @@ follow_shares_failure(const RunLatest *latest,
 }
 
 bool
-follow_shares_success(
-    Db *db, Arena *arena, const Survey *survey, const RunOptions *options, bool *ret, Error *err)
+follow_shares_success(const RunLatest *latest,
+                      Arena *arena,
+                      const RunOptions *options,
+                      const Source *source)
 {
-    RunLatest latest;
-    Str files = str_of(record_files_print(arena, &survey->source, options));
-    if (!record_latest(db, arena, survey->ledger.spec.schema, clock_ms() - options->started_ms,
-                       &latest, err))
-        return false;
-    *ret = latest.found && latest.recent && strcmp(latest.outcome, "succeeded") == 0 &&
-           str_starts(str_of(latest.fingerprint), files);
-    return true;
+    Str files = str_of(record_files_print(arena, source, options));
+    return latest->found && latest->recent && strcmp(latest->outcome, "succeeded") == 0 &&
+           str_starts(str_of(latest->fingerprint), files);
 }

@@ -8,7 +8,7 @@
 #include "run/record.h"
 
 typedef enum FollowEnd {
-    FOLLOW_FREE,     /* nobody leads any more: look at the outcome, then perhaps lead */
+    FOLLOW_FREE,     /* nobody seems to lead any more: look at the outcome, then perhaps lead */
     FOLLOW_DEADLINE, /* --lock-wait passed; err is set (ERROR_LOCKED, names the leader) */
     FOLLOW_FAILED,   /* err is set */
 } FollowEnd;
@@ -26,11 +26,8 @@ bool follow_shares_failure(const RunLatest *latest,
                            const RunOptions *options,
                            const Source *source,
                            Error *err);
-/* Where the tool has no table that tells: a replica that ended well after this process had started,
- * with these same files, has done it. */
-bool follow_shares_success(Db *db,
+/* A replica that ended well after this process had started, with these same files, has done it. */
+bool follow_shares_success(const RunLatest *latest,
                            Arena *arena,
-                           const Survey *survey,
                            const RunOptions *options,
-                           bool *ret,
-                           Error *err) MUST_CHECK;
+                           const Source *source);

@@ -176,7 +176,8 @@ end_predecessors(Lead *l, Error *err)
 static bool
 look_again(Lead *l, Error *err)
 {
-    if (!run_survey(l->arena, l->control, l->options, true, l->survey, err))
+    bool fresh = l->survey->locked && !l->after_lost && !l->survey->ledger.locks.n;
+    if (!fresh && !run_survey(l->arena, l->control, l->options, true, l->survey, err))
         return false;
     return l->options->rollback || plan_allows(&l->survey->plan, &l->survey->source,
                                                &l->survey->ledger, &l->options->policy, err);

@@ -6,8 +6,8 @@
 
 #include "run/record.h"
 
-/* `survey` was made before the lock and is made again here. The lock is released on every path
- * (a broken connection frees it by itself). */
+/* `survey` is made again here where it was made before the lock, or others had to end first. The
+ * lock is released on every path (a broken connection frees it by itself). */
 bool lead_run(Arena *arena,
               Wait *wait,
               const RunOptions *options,

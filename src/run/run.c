@@ -26,6 +26,9 @@ run_new_id(Arena *arena)
     return str_printf(arena, "%s-%08x", clock_stamp(arena), random);
 }
 
+/* A leader says in lockstep_runs whose files it migrates; until then it is given this long. */
+enum { DECLARES_MS = 250, DECLARES_POLL_MS = 40 };
+
 typedef struct Attempt {
     Arena *arena;
     Wait *wait;
@@ -33,18 +36,22 @@ typedef struct Attempt {
     Db *db;
     Source source;
     Survey survey;
-    bool connected;
+    bool connected, followed; /* a replica, to its end */
+    int rounds;
     int64_t lock_deadline_ms;
+    const char *run_id;
+    LockMode mode;
+    Lock *held; /* won before anything was looked at */
 } Attempt;
 
 static bool
-nothing(const Attempt *a, RunReport *ret, bool followed)
+nothing(const Attempt *a, RunReport *ret)
 {
-    ret->outcome = followed ? RUN_FOLLOWED : RUN_NOTHING;
+    ret->outcome = a->followed ? RUN_FOLLOWED : RUN_NOTHING;
     if (a->options->rollback)
         log_info("migration.skipped",
                  "Migration skipped: nothing is applied that could be rolled back");
-    else if (followed)
+    else if (a->followed)
         log_info("migration.finished",
                  "Migration finished: another process applied what was pending");
     else if (a->options->project)
@@ -86,25 +93,26 @@ warn_of_gaps(const Plan *plan)
 }
 
 static Lock *
-make_lock(Attempt *a, Str schema, const char *run_id, Error *err)
+make_lock(Attempt *a, Str schema, Error *err)
 {
     const char *why = "by --lock";
-    LockMode mode = a->options->lock;
-    if (mode == LOCK_AUTO)
-        mode = lock_choose(a->db, &a->survey.facts, &why);
-    else if (mode == LOCK_SESSION && !(db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
+    a->mode = a->options->lock;
+    if (a->mode == LOCK_AUTO)
+        a->mode = lock_choose(a->db, &a->survey.facts, &why);
+    else if (a->mode == LOCK_SESSION && !(db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
         error_set(err, ERROR_USAGE, "--lock session needs a server, and %s has none",
                   a->options->url->display);
         return NULL;
-    } else if (mode == LOCK_FILE && (db_caps(a->db) & DB_CAP_SERVER)) {
+    } else if (a->mode == LOCK_FILE && (db_caps(a->db) & DB_CAP_SERVER)) {
         error_set(err, ERROR_USAGE, "--lock file is for SQLite, and %s is a server",
                   a->options->url->display);
         return NULL;
     }
-    log_debug("lock.chosen", "lock: %s (%s)", lock_mode_name(mode), why);
-    LockSpec spec = {.mode = mode,
+    log_debug("lock.chosen", "lock: %s (%s)", lock_mode_name(a->mode), why);
+    a->run_id = run_new_id(a->arena);
+    LockSpec spec = {.mode = a->mode,
                      .schema = schema,
-                     .run_id = run_id,
+                     .run_id = a->run_id,
                      .lease_ms = a->options->lease_ms,
                      .host = a->options->host};
     return lock_new(a->arena, a->db, &spec);
@@ -117,33 +125,76 @@ survey_is_busy(const Error *err)
     return err->cls == ERROR_CLASS_LOCK_TIMEOUT;
 }
 
-/* Where a replica migrates these very files already, there is nothing to look at before it is done:
- * fifty that survey at once would take from the leader what it needs. */
+/* The latest run; none where lockstep_runs is not there, or not for us. */
 static bool
-follow_replica(Attempt *a, bool *ret_followed, Error *err)
+latest_run(Attempt *a, RunLatest *ret, Error *err)
+{
+    int64_t elapsed = clock_ms() - a->options->started_ms;
+    *ret = (RunLatest){0};
+    if (record_latest(a->db, a->arena, str_of(a->options->schema), elapsed, ret, err))
+        return true;
+    if (!db_alive(a->db) || err->code == ERROR_SIGNALLED)
+        return false;
+    error_clear(err);
+    return true;
+}
+
+/* A replica migrates these very files: what comes of it is ours too. */
+static bool
+follow_replica(Attempt *a, Lock *lock, bool *ret_done, bool *ret_again, Error *err)
 {
     const RunOptions *o = a->options;
-    RunLatest latest = {0};
-    Str schema = str_of(o->schema), files = str_of(record_files_print(a->arena, &a->source, o));
-    *ret_followed = false;
+    RunLatest latest;
+    if (follow_leader(o, a->db, lock, str_of(o->schema), a->lock_deadline_ms, err) != FOLLOW_FREE ||
+        !latest_run(a, &latest, err) ||
+        follow_shares_failure(&latest, a->arena, o, &a->source, err))
+        return false;
+    a->followed = true;
+    *ret_done = follow_shares_success(&latest, a->arena, o, &a->source);
+    *ret_again = !*ret_done;
+    return true;
+}
+
+/* Who leads is settled before anybody looks closely: fifty that survey at once would take from the
+ * leader what it needs. A session's lock is taken for that, as it leaves nothing behind. Whoever
+ * does not get it, and hears that its own files are migrated, follows; whose files are others, or
+ * whose leader does not say, looks for itself. *ret_done: a replica did it; *ret_again: the lock
+ * came free meanwhile. */
+static bool
+elect(Attempt *a, bool *ret_done, bool *ret_again, Error *err)
+{
+    const RunOptions *o = a->options;
+    bool won = false;
     if (!(db_caps(a->db) & DB_CAP_SERVER) || o->lock == LOCK_NONE)
-        return true;
-    if (!record_latest(a->db, a->arena, schema, 0, &latest, err)) {
-        if (!db_alive(a->db) || err->code == ERROR_SIGNALLED)
-            return false;
-        error_clear(err);
-        return true;
-    }
-    if (!latest.found || strcmp(latest.outcome, "running") != 0 ||
-        !str_starts(str_of(latest.fingerprint), files))
         return true;
     if (!db_facts(a->db, a->arena, &a->survey.facts, err))
         return error_wrap(err, "asking the server");
-    Str lock_schema = schema.p ? schema : str_of(a->survey.facts.schema);
-    Lock *lock = make_lock(a, lock_schema, run_new_id(a->arena), err);
-    *ret_followed =
-        lock && follow_leader(o, a->db, lock, schema, a->lock_deadline_ms, err) == FOLLOW_FREE;
-    return *ret_followed;
+    Str schema = str_of(o->schema), files = str_of(record_files_print(a->arena, &a->source, o));
+    Lock *lock = make_lock(a, schema.p ? schema : str_of(a->survey.facts.schema), err);
+    if (!lock || (a->mode == LOCK_SESSION && !lock_try(lock, &won, err)))
+        return false;
+    if (won) {
+        a->held = lock;
+        return true;
+    }
+    for (int64_t until = clock_ms() + DECLARES_MS;;) {
+        RunLatest latest;
+        int64_t pause = clock_backoff_ms(0, DECLARES_POLL_MS, DECLARES_POLL_MS);
+        /* The leader has something to do just now, and we have not. */
+        if ((a->mode == LOCK_SESSION && !wait_sleep(a->wait, pause, err)) ||
+            !latest_run(a, &latest, err))
+            return false;
+        bool runs = latest.found && strcmp(latest.outcome, "running") == 0;
+        if (runs && str_starts(str_of(latest.fingerprint), files))
+            return follow_replica(a, lock, ret_done, ret_again, err);
+        if (runs || a->mode != LOCK_SESSION || clock_ms() >= until)
+            return true;
+        if (!lock_is_free(lock, ret_again, err))
+            return false;
+        a->followed = *ret_again;
+        if (*ret_again)
+            return true;
+    }
 }
 
 /* What the look says, before the lock. *ret_pending: something is to be applied; *ret_settled:
@@ -181,7 +232,7 @@ judge(Attempt *a, bool *ret_pending, bool *ret_settled, Error *err)
 
 /* Whether nothing is to be done, by one query; or a replica did it meanwhile. */
 static bool
-pass_gate(Attempt *a, bool followed, bool *ret_closed, bool *ret_again, Error *err)
+pass_gate(Attempt *a, bool *ret_closed, bool *ret_again, Error *err)
 {
     const RunOptions *o = a->options;
     *ret_closed = *ret_again = false;
@@ -189,44 +240,56 @@ pass_gate(Attempt *a, bool followed, bool *ret_closed, bool *ret_again, Error *e
         return true;
     if (!gate_is_closed(a->arena, a->db, o, &a->source, ret_closed, err))
         return false;
-    return *ret_closed || followed || follow_replica(a, ret_again, err);
+    return *ret_closed || a->rounds > 1 || elect(a, ret_closed, ret_again, err);
+}
+
+/* With the lock, or trying for it. *ret_again: look again. */
+static bool
+lead_or_follow(Attempt *a, bool pending, bool *ret_again, RunReport *ret, Error *err)
+{
+    const RunOptions *o = a->options;
+    Str schema = a->survey.ledger.spec.schema;
+    bool got = a->held != NULL;
+    Lock *lock = got ? a->held : make_lock(a, schema, err);
+    if (!lock || (!got && !lock_try(lock, &got, err)))
+        return false;
+    a->held = NULL; /* lead_run releases it */
+    if (got) {
+        memcpy(ret->run_id, a->run_id, strlen(a->run_id) + 1);
+        if (!lead_run(a->arena, a->wait, o, a->db, lock, a->run_id, &a->survey, ret, err))
+            return false;
+        return ret->outcome == RUN_NOTHING ? nothing(a, ret) : finished(o, ret);
+    }
+    if (!pending)
+        return nothing(a, ret); /* somebody migrates, and it is not about our files */
+    a->followed = *ret_again =
+        follow_leader(o, a->db, lock, schema, a->lock_deadline_ms, err) == FOLLOW_FREE;
+    return *ret_again;
 }
 
 /* One round of the loop: gate, look, lead or follow. *ret_again: look again. */
 static bool
-round_once(Attempt *a, bool followed, bool *ret_again, RunReport *ret, Error *err)
+round_once(Attempt *a, bool *ret_again, RunReport *ret, Error *err)
 {
     const RunOptions *o = a->options;
-    bool closed, settled = false, pending = true, got = false;
-    if (!pass_gate(a, followed, &closed, ret_again, err))
+    bool closed, settled = false, pending = true;
+    a->rounds++;
+    if (!pass_gate(a, &closed, ret_again, err))
         return false;
     if (closed || *ret_again)
-        return *ret_again || nothing(a, ret, followed);
+        return *ret_again || nothing(a, ret);
     bool surveyed = run_survey(a->arena, a->db, o, true, &a->survey, err);
     if (!surveyed && !survey_is_busy(err))
         return false;
     error_clear(err);
+    a->survey.locked = surveyed && a->held;
     if (surveyed && !o->rollback && !judge(a, &pending, &settled, err))
         return false;
     if (settled)
-        return nothing(a, ret, followed);
+        return nothing(a, ret);
     if (surveyed && !run_may_write(&a->survey.facts, err))
         return false;
-    char *run_id = run_new_id(a->arena);
-    Str schema = a->survey.ledger.spec.schema;
-    Lock *lock = make_lock(a, schema, run_id, err);
-    if (!lock || !lock_try(lock, &got, err))
-        return false;
-    if (got) {
-        memcpy(ret->run_id, run_id, strlen(run_id) + 1);
-        if (!lead_run(a->arena, a->wait, o, a->db, lock, run_id, &a->survey, ret, err))
-            return false;
-        return ret->outcome == RUN_NOTHING ? nothing(a, ret, followed) : finished(o, ret);
-    }
-    if (!pending)
-        return nothing(a, ret, followed); /* somebody migrates, and it is not about our files */
-    *ret_again = follow_leader(o, a->db, lock, schema, a->lock_deadline_ms, err) == FOLLOW_FREE;
-    return *ret_again;
+    return lead_or_follow(a, pending, ret_again, ret, err);
 }
 
 /* Before the first connection: an SQLite file is not made for migrations that are refused. */
@@ -244,7 +307,7 @@ static bool
 attempt(Attempt *a, RunReport *ret, Error *err)
 {
     DbOptions how = {.wait = a->wait, .application_name = "lockstep"};
-    bool again = true, followed = false, ok = false;
+    bool again = true, ok = false;
     if (!may_begin(a, err))
         return false;
     if (!db_connect_start(a->arena, a->options->url, &how, &a->db, err) &&
@@ -263,8 +326,10 @@ attempt(Attempt *a, RunReport *ret, Error *err)
         return false;
     a->connected = true;
     while (again) {
-        ok = round_once(a, followed, &again, ret, err);
-        followed = true;
+        ok = round_once(a, &again, ret, err);
+        if (a->held)
+            lock_release(a->held, NULL, NULL);
+        a->held = NULL;
     }
     db_close(a->db);
     a->db = NULL;

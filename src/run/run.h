@@ -76,6 +76,7 @@ char *run_new_id(Arena *arena);
 
 /* What stands in files and database, without changing either: status, plan, wait, baseline ... */
 typedef struct Survey {
+    bool locked; /* made by whoever held the lock already */
     DbFacts facts;
     Source source;
     Ledger ledger;

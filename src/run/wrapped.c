@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "core/clock.h"
 #include "run/follow.h"
 #include "run/gate.h"
 #include "core/banned.h"
@@ -98,11 +99,16 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
     /* What the last success recorded still holds: then a tool that tells nothing is current, and
      * what somebody's own command leaves out on purpose is not pending. */
     bool doubtful = s->unknown || (!options->project->prefix && s->tool.pending.n > 0);
-    bool closed = false;
-    if (s->source.stat_digest && s->ledger.runs_exists &&
-        (!gate_is_closed(arena, db, options, &s->source, &closed, err) ||
-         (doubtful && !closed && !follow_shares_success(db, arena, s, options, &closed, err))))
+    bool closed = false, recorded = s->source.stat_digest && s->ledger.runs_exists;
+    if (recorded && !gate_is_closed(arena, db, options, &s->source, &closed, err))
         return false;
+    if (recorded && doubtful && !closed) {
+        RunLatest latest;
+        if (!record_latest(db, arena, s->ledger.spec.schema, clock_ms() - options->started_ms,
+                           &latest, err))
+            return false;
+        closed = follow_shares_success(&latest, arena, options, &s->source);
+    }
     s->unknown = s->unknown && !closed;
     if (doubtful && closed)
         s->tool.pending.n = 0;

@@ -160,18 +160,21 @@ test_told_when_free(void **state)
     Db *a = open_db(f, NULL), *b = open_db(f, NULL);
     Lock *leader = lock_of(f, a, LOCK_SESSION, "r1"), *follower = lock_of(f, b, LOCK_SESSION, "r2");
     const int64_t forever = 60 * 1000;
+    bool told;
     assert_true(got(f, leader));
-    assert_true(lock_pause(follower, forever, &f->err)); /* the first: from here on it listens */
+    /* The first: from here on it listens. */
+    assert_true(lock_pause(follower, forever, &told, &f->err) && !told);
     assert_false(is_free(f, follower));
     int64_t began = clock_ms();
-    assert_true(db_pause(b, 1, &f->err)); /* nobody says anything */
+    assert_true(db_pause(b, 1, &told, &f->err) && !told); /* nobody says anything */
     lock_release(leader, "succeeded", NULL);
-    assert_true(db_pause(b, forever, &f->err));
+    assert_true(db_pause(b, forever, &told, &f->err) && told);
     assert_true(clock_ms() - began < forever / 2);
     assert_true(is_free(f, follower));
     began = clock_ms();
     must(f, a, text("select pg_terminate_backend(%lld)", (long long)pid_of(f, b)));
-    assert_true(db_pause(b, forever, &f->err)); /* the end of the connection wakes it too */
+    /* The end of the connection wakes it too, and is no news of the lock. */
+    assert_true(db_pause(b, forever, &told, &f->err) && !told);
     assert_true(clock_ms() - began < forever / 2);
     bool yes;
     assert_false(lock_is_free(follower, &yes, &f->err));
