@@ -6,6 +6,7 @@ import re
 import urllib.parse
 
 import pytest
+from support import schemas
 
 FILES = {
     "fly.toml": '[deploy]\nrelease_command = "a | b"\n',
@@ -125,6 +126,52 @@ def test_gitlab(app):
     report = json.loads(app.run("check", "--format", "gitlab", expect=6).out)
     alike = [entry["fingerprint"] for entry in report if entry["check_name"] == "strict-host-key"]
     assert len(set(alike)) == 2 and before["strict-host-key"] in alike
+
+
+# Names that a URI, a line of text and a Markdown table each have trouble with.
+ODD = ("a b/über-%41?x#y.sh", "deploy:prod,[1].sh", "日本/'quoted\"\\.sh", "-rf.sh", "\udcff.sh")
+
+
+def test_odd_names_by_the_schemas(sqlite_app):
+    """SARIF by its own schema, code quality by what GitLab reads of it."""
+    app = sqlite_app
+    app.migrations({"001_a.sql": "CREATE TABLE a (id integer);\n"})
+    empty = [json.loads(app.run("check", "--format", form).out) for form in ("sarif", "gitlab")]
+    for name in ODD:
+        app.write(name, "ssh -o StrictHostKeyChecking=no h\n")
+    app.env["DATABASE_URL"] = "postgresql://app@127.0.0.1:1/app"  # a finding of no file
+    log = json.loads(app.run("check", "--format", "sarif", expect=6).out)
+    report = json.loads(app.run("check", "--format", "gitlab", expect=6).out)
+    places = [one["locations"][0]["physicalLocation"] for one in log["runs"][0]["results"]]
+    uris = {urllib.parse.unquote(one["artifactLocation"]["uri"]) for one in places}
+    paths = {one["location"]["path"] for one in report}
+    # The byte that is no UTF-8 is %FF in a URI; JSON has no word for it.
+    said = {*ODD, "lockstep.yaml"} - {"\udcff.sh"}
+    assert uris == said | {"\ufffd.sh"} and paths == said | {"?.sh"}
+    assert len({one["fingerprint"] for one in report}) == len(report) == len(places)
+    schemas.assert_valid(
+        {"kind": kind, "name": kind, "value": value}
+        for kind, value in (
+            ("sarif", log), ("code-quality", report), ("sarif", empty[0]), ("code-quality", empty[1])))
+
+    wrong = []
+    for kind, value, change, said in (
+        ("sarif", log, {"version": "2.0.0"}, "/version"),
+        ("sarif", log["runs"][0]["results"][0], {"level": "fatal"}, "/results/0/level"),
+        ("sarif", places[0]["region"], {"startLine": 0}, "startLine"),
+        ("sarif", places[0]["artifactLocation"], {"uri": "a b"}, "uri-reference"),
+        ("sarif", places[0]["artifactLocation"], {"url": "a"}, "additional"),
+        ("code-quality", report[0], {"severity": "warning"}, "/0/severity"),
+        ("code-quality", report[0]["location"], {"path": "./a.sh"}, "/location/path"),
+        ("code-quality", report[0]["location"]["lines"], {"begin": None}, "/lines/begin"),
+    ):
+        before = dict(value)
+        value.update(change)
+        whole = json.loads(json.dumps(log if kind == "sarif" else report))
+        value.clear()
+        value.update(before)
+        wrong.append(({"kind": kind, "name": kind, "value": whole}, said))
+    schemas.assert_refused(wrong)
 
 
 def test_nothing(sqlite_app):

