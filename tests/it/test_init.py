@@ -579,10 +579,14 @@ def test_terraform(read):
         "image",
     }
     resources = values["cloud-run/terraform/main.tf"]["resource"]
-    job = resources["google_cloud_run_v2_job"]["pre_deploy"][0]["template"][0]["template"][0]
-    assert job["max_retries"] == 0 and "timeout" in job
+    (job,) = resources["google_cloud_run_v2_job"]["pre_deploy"]
+    # Else enable_pre_deploy_job could not be taken back: the provider would refuse to delete the job.
+    assert job["deletion_protection"] is False
+    task = job["template"][0]["template"][0]
+    assert task["max_retries"] == 0 and "timeout" in task
     assert "${var.image}" in resources["terraform_data"]["pre_deploy"][0]["triggers_replace"]
     service = resources["google_cloud_run_v2_service"]["service"][0]
+    assert service["deletion_protection"] == "${var.deletion_protection}"
     assert service["depends_on"] == ["${terraform_data.pre_deploy}"]
 
 
@@ -590,7 +594,12 @@ def test_terraform_fits_its_provider(read):
     module = {one["name"]: result["value"] for one, result in read if one["kind"] == "hcl"}
     files = [json.dumps(value) for value in module.values()]
     assert len(files) == 2
-    assert terraform.errors(*map(json.loads, files)) == []
+    # The oldest that the module says it takes, and a new one.
+    (needed,) = module["cloud-run/terraform/main.tf"]["terraform"][0]["required_providers"]
+    assert needed["google"] == {"source": "hashicorp/google", "version": ">= 6.0"}
+    assert [one["provider"] for one in terraform.PROVIDERS] == ["6.1.0", "6.50.0"]
+    for provider in terraform.PROVIDERS:
+        assert terraform.errors(provider, *map(json.loads, files)) == []
     for old, new, said in (
         ("max_retries", "max_retry", "template.template: no max_retry"),
         ('"location"', '"region"', "google_cloud_run_v2_service.service: location is missing"),
@@ -604,7 +613,7 @@ def test_terraform_fits_its_provider(read):
     ):
         spoiled = [text.replace(old, new) for text in files]
         assert spoiled != files, old
-        found = terraform.errors(*map(json.loads, spoiled))
+        found = terraform.errors(provider, *map(json.loads, spoiled))
         assert any(said in one for one in found), (old, found)
 
 

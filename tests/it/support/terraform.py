@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a Terraform module, by its provider's schema (tests/schemas/google.json) and by what
-it refers to. Files are as hcl2json gives them: blocks are lists, expressions are "${...}"."""
+"""What is wrong with a Terraform module, by its provider's schema (tests/schemas/google-*.json) and by
+what it refers to. Files are as hcl2json gives them: blocks are lists, expressions are "${...}"."""
 
 import json
 import re
 
 from .binary import ROOT
 
-GOOGLE = json.loads((ROOT / "tests/schemas/google.json").read_text())
+PROVIDERS = [
+    json.loads(path.read_text())
+    for path in sorted((ROOT / "tests/schemas").glob("google-*.json"))
+]
 # What Terraform itself takes in every resource.
 OF_ALL = ("count", "for_each", "depends_on", "provider", "lifecycle", "provisioner")
 BUILT_IN = {"terraform_data": {"input", "triggers_replace", *OF_ALL}}
@@ -21,8 +24,8 @@ TYPES = {
 REFERENCE = re.compile(r"\b(google_\w+|terraform_data)\.(\w+)(?:\[[^]]*\])?(?:\.(\w+))?")
 
 
-def errors(*files):
-    """Of all files of one module together."""
+def errors(google, *files):
+    """Of all files of one module together; google: one of PROVIDERS."""
     resources, variables, named = {}, set(), set()
     for parsed in files:
         variables |= set(parsed.get("variable", {}))
@@ -36,17 +39,17 @@ def errors(*files):
             (block,) = blocks
             if kind in BUILT_IN:
                 found += [f"{kind}.{name}: no {key}" for key in set(block) - BUILT_IN[kind]]
-            elif kind in GOOGLE["resources"]:
-                about = GOOGLE["resources"][kind]["is"]
+            elif kind in google["resources"]:
+                about = google["resources"][kind]["is"]
                 own = {key: value for key, value in block.items() if key not in OF_ALL}
-                found += list(of_block(own, about, f"{kind}.{name}"))
+                found += list(of_block(google, own, about, f"{kind}.{name}"))
             else:
                 found.append(f"{kind} is not known")
     text = "\n".join(expressions(files))
     found += [f"no variable {one}" for one in set(re.findall(r"\bvar\.(\w+)", text)) - variables]
     found += [f"no local {one}" for one in set(re.findall(r"\blocal\.(\w+)", text)) - named]
     for kind, name, attribute in set(REFERENCE.findall(text)):
-        exported = GOOGLE["resources"].get(kind, {"exports": ["id", "input", "output"]})["exports"]
+        exported = google["resources"].get(kind, {"exports": ["id", "input", "output"]})["exports"]
         if name not in resources.get(kind, {}):
             found.append(f"no resource {kind}.{name}")
         elif attribute and attribute not in exported:
@@ -55,8 +58,8 @@ def errors(*files):
     return found + [f"variable {one} is used nowhere" for one in unused]
 
 
-def of_block(block, about, path):
-    known = GOOGLE["blocks"][about]
+def of_block(google, block, about, path):
+    known = google["blocks"][about]
     given = {name: ones for name, ones in block.items() if name != "dynamic"}
     for name, ones in block.get("dynamic", {}).items():
         given.setdefault(name, [])
@@ -79,7 +82,7 @@ def of_block(block, about, path):
             yield f"{path}: {name} more than once"
         else:
             for one in value:
-                yield from of_block(one, kind.rstrip("*"), f"{path}.{name}")
+                yield from of_block(google, one, kind.rstrip("*"), f"{path}.{name}")
 
 
 def expressions(value):

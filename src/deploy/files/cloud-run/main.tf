@@ -9,7 +9,7 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = ">= 5.0"
+      version = ">= 6.0"
     }
   }
 }
@@ -24,6 +24,8 @@ resource "google_cloud_run_v2_job" "pre_deploy" {
   name     = "${var.name}-pre-deploy"
   project  = var.project
   location = var.region
+  # It holds nothing. By default it could not be deleted, nor enable_pre_deploy_job taken back.
+  deletion_protection = false
 
   template {
     task_count  = 1
@@ -102,9 +104,10 @@ resource "terraform_data" "pre_deploy" {
 }
 
 resource "google_cloud_run_v2_service" "service" {
-  name     = var.name
-  project  = var.project
-  location = var.region
+  name                = var.name
+  project             = var.project
+  location            = var.region
+  deletion_protection = var.deletion_protection
 
   template {
     service_account = var.service_account

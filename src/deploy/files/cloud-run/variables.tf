@@ -46,6 +46,12 @@ variable "cloud_sql_instances" {
   default = []
 }
 
+variable "deletion_protection" {
+  type        = bool
+  description = "Of the service: to be applied as false before it can be destroyed."
+  default     = true
+}
+
 variable "enable_pre_deploy_job" {
   type    = bool
   default = true
