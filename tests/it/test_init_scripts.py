@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 import yaml
-from support import engine, net
+from support import aws, engine, net
 
 DIGEST = "registry.example.com/shop@sha256:" + "0123456789ab" + "c" * 52
 
@@ -139,6 +139,40 @@ def test_ecs(scene, task, code, message):
     assert message is None or message in done.stderr, done
     if updated:
         assert "--task-definition shop:42" in updated[0] and "sleep 5" in calls
+    if message == "CannotPullContainerError":
+        assert any("stoppedReason" in call for call in calls)
+    for call in calls:
+        assert call == "sleep 5" or aws.errors(call) == [], call
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        ("run-tasks --task-definition x", "no call"),
+        ("run-task --cluster c", "taskDefinition is missing"),
+        ("run-task --task-definition x --launch-mode FARGATE", "no --launch-mode"),
+        ("run-task --task-definition x --launch-type LAMBDA", "launchType: 'LAMBDA' is no EC2"),
+        (
+            'run-task --task-definition x --overrides {"containerOverrides":[{"name":"a","cmd":[]}]}',
+            "containerOverrides: no cmd",
+        ),
+        (
+            'run-task --task-definition x --overrides {"containerOverrides":[{"command":"a b"}]}',
+            "command is no list",
+        ),
+        (
+            "run-task --task-definition x --network-configuration awsvpcConfiguration={subnet=[a]}",
+            "awsvpcConfiguration: no subnet",
+        ),
+        ("describe-tasks --tasks a b --query tasks[0].status", "no status in Task"),
+        ("describe-tasks --tasks a --query tasks.lastStatus", "no lastStatus in Task*"),
+        ("describe-tasks --tasks a --query tasks[0].containers[?id=='a'].exitCode", "no id in"),
+        ("describe-tasks --tasks a --query tasks[0].[stopCode,stopReason]", "no stopReason in Task"),
+        ("wait service-stable --services a", "no call"),
+    ],
+)
+def test_ecs_calls_that_are_wrong(call, said):
+    assert any(said in one for one in aws.errors(f"aws ecs {call}")), aws.errors(f"aws ecs {call}")
 
 
 def test_ecs_gives_up_after_its_own_limit(scene):
