@@ -346,13 +346,31 @@ def read(written):
                 # Newer than the schema that there is a package of.
                 assert request["value"]["services"]["web"].pop("pre_start")
             requests.append(request)
-    return schemas.validated(requests)
+    return schemas.validated(requests + list(completed()))
+
+
+def completed():
+    """Files that were there, with the lines that init tells to add."""
+    lines = {
+        path: (ROOT / "src/deploy/files" / path).read_text()
+        for path in ("fly/fly.add", "render/render.add", "railway/railway.add", "compose/compose.add")
+    }
+    service = "services:\n  - type: web\n    name: a\n    runtime: docker\n    plan: standard\n"
+    web, _, gate = lines["compose/compose.add"].partition("  # and in each")
+    for kind, path, text in (
+        ("fly", "fly.toml", 'app = "a"\n' + lines["fly/fly.add"]),
+        ("render", "render.yaml", service + lines["render/render.add"]),
+        ("railway", "railway.json", '{"build": {}, ' + lines["railway/railway.add"] + "}"),
+        ("compose", "compose.yaml", web + "  web:\n    image: a\n" + gate.partition("\n")[2]),
+    ):
+        yield {"kind": kind, "name": f"completed {path}", "value": parsed(path, text)}
 
 
 def test_schemas(read):
     for one, result in read:
         assert result["errors"] == [], (one["name"], result["errors"], one)
     assert {one["kind"] for one, _ in read} == set(SCHEMAS)
+    assert len([one for one, _ in read if one["name"].startswith("completed ")]) == 4
 
 
 def test_every_file_has_a_reader(written):
@@ -362,7 +380,7 @@ def test_every_file_has_a_reader(written):
             assert any(re.fullmatch(one, path) for one in patterns), f"nothing here reads {path}"
 
 
-def changed(read, kind, name=".*"):
+def changed(read, kind, name="(?!completed).*"):
     """(request, value) of a file that was found to be right, to be made wrong."""
     for one, _ in read:
         if one["kind"] == kind and re.fullmatch(name, one["name"]):
@@ -375,8 +393,8 @@ def test_schemas_refuse(read):
     """What each of them is there for: one thing wrong in a file that was right."""
     wrong = []
 
-    def spoil(kind, words, change, name=".*"):
-        request, value = changed(read, kind, name)
+    def spoil(kind, words, change, *name):
+        request, value = changed(read, kind, *name)
         if "text" in request:
             request["text"] = value.replace(*change)
             assert request["text"] != value
@@ -384,39 +402,35 @@ def test_schemas_refuse(read):
             change(value)
         wrong.append((request, words))
 
-    workflow = r"\.github/workflows/deploy\.yml"
+    def web(change):
+        return lambda it: it["services"][0].update(change)
+
+    def check(change):
+        return lambda it: it["healthchecks"]["web"][0].update(change)
+
+    def container(change):
+        return lambda it: it["spec"]["template"]["spec"]["containers"][0].update(change)
+
+    deploy = r"\.github/workflows/deploy\.yml"
     spoil("workflow", "Unexpected value 'jobz'", ("jobs:", "jobz:"))
-    spoil("workflow", "Invalid input, ap is not defined", ("      app:", "      ap:"), workflow)
-    spoil("workflow", "Invalid secret, ssh-kei is not", ("ssh-key: ", "ssh-kei: "), workflow)
-    spoil("workflow", "Unable to find reusable", ("workflows/lock", "workflows/lack"), workflow)
+    spoil("workflow", "Invalid input, ap is not defined", ("      app:", "      ap:"), deploy)
+    spoil("workflow", "Invalid secret, ssh-kei is not", ("ssh-key: ", "ssh-kei: "), deploy)
+    spoil("workflow", "Unable to find reusable", ("workflows/lock", "workflows/lack"), deploy)
     spoil("action", "Unexpected value 'stepz'", ("steps:", "stepz:"))
     spoil("hcl", "", ("locals {", "locals"), r".*/main\.tf")
-    spoil("kubernetes", "backoffLimit", lambda job: job["spec"].update(backoffLimit="one"), ".*job.*")
-    spoil(
-        "kubernetes",
-        "/spec/activeDeadlineSecond is no field",
-        lambda job: job["spec"].update(activeDeadlineSecond=5),
-        ".*job.*",
-    )
-    pod = lambda it: it["spec"]["template"]["spec"]
-    spoil(
-        "kubernetes",
-        "containers/0/readinesProbe is no field",
-        lambda it: pod(it)["containers"][0].update(readinesProbe={}),
-        ".*deployment.*",
-    )
+    spoil("kubernetes", "backoffLimit", lambda it: it["spec"].update(backoffLimit="1"), ".*job.*")
+    spoil("kubernetes", "/spec/ttl is no field", lambda it: it["spec"].update(ttl=5), ".*job.*")
+    spoil("kubernetes", "containers/0/readyProbe is no field", container({"readyProbe": {}}))
     spoil("compose", "additional", lambda it: it["services"]["web"].update(imag="x"))
-    spoil("chart", "/version", lambda chart: chart.update(version="one"))
-    render = lambda change: lambda it: it["services"][0].update(change)
-    spoil("render", "additional", render({"healthcheckPath": "/"}))
-    spoil("render", "/plan", render({"plan": "free"}))
-    spoil("render", "/envVars/0", render({"envVars": [{"key": "A", "value": "1", "sync": False}]}))
+    spoil("chart", "/version", lambda it: it.update(version="one"))
+    spoil("render", "additional", web({"healthcheckPath": "/"}))
+    spoil("render", "/plan", web({"plan": "free"}))
+    spoil("render", "/envVars/0", web({"envVars": [{"key": "A", "value": "1", "sync": False}]}))
     spoil("railway", "additional", lambda it: it["deploy"].update(healthCheckPath="/"))
     spoil("railway", "must be array", lambda it: it["deploy"].update(preDeployCommand="x"))
     spoil("fly", "additional", lambda it: it["deploy"].update(release_comand="x"))
     spoil("fly", "/release_command_t", lambda it: it["deploy"].update(release_command_timeout="30"))
     spoil("fly", "/env/PORT", lambda it: it["env"].update(PORT=8080))
-    check = lambda change: lambda it: it["healthchecks"]["web"][0].update(change)
     spoil("app", "additional", check({"retries": 5}))
     spoil("app", "oneOf", check({"path": "/", "uptime": 5}))
     schemas.assert_refused(wrong)
