@@ -136,13 +136,14 @@ pod_spec(const Deploy *d, const char *secret, const Job *job, const json_t *temp
 }
 
 /* A node that is drained is nobody's fault: the pod is made again. What lockstep says with its exit
- * code is not tried again. */
+ * code is not tried again. The API's schema wants the status; servers would take it for granted. */
 static json_t *
 failure_policy(const char *name)
 {
-    return json_pack("{s:[{s:s, s:[{s:s}]}, {s:s, s:{s:s, s:s, s:[i]}}]}", "rules", "action",
-                     "Ignore", "onPodConditions", "type", "DisruptionTarget", "action", "FailJob",
-                     "onExitCodes", "containerName", name, "operator", "NotIn", "values", 0);
+    return json_pack("{s:[{s:s, s:[{s:s, s:s}]}, {s:s, s:{s:s, s:s, s:[i]}}]}", "rules", "action",
+                     "Ignore", "onPodConditions", "type", "DisruptionTarget", "status", "True",
+                     "action", "FailJob", "onExitCodes", "containerName", name, "operator", "NotIn",
+                     "values", 0);
 }
 
 static bool

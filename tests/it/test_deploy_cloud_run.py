@@ -7,9 +7,10 @@ import signal
 import threading
 
 import pytest
-from support import net, secrets
+from support import net, secrets, tables
 from support.platforms import BROKEN, ENDLESS, ONE, SLOW, TWO, CloudRun, killed
 
+STRUCTURES = tables.table("run")["structures"]
 REPOSITORY = "europe-west1-docker.pkg.dev/test/apps/web"
 
 
@@ -77,6 +78,14 @@ def test_the_job(running):
     # A job may not have less.
     assert container["resources"]["limits"] == {"cpu": "1", "memory": "512Mi"}
     assert "startupProbe" not in container and "ports" not in container
+    # By what Cloud Run's API takes, and would not take.
+    assert tables.errors(STRUCTURES, "Job", job, "job") == []
+    task["maxRetry"] = task.pop("maxRetries")
+    container["args"] = "migrate"
+    assert [one.rpartition("template.spec")[2] for one in tables.errors(STRUCTURES, "Job", job, "job")] == [
+        ": no maxRetry",
+        ".containers.args is no list",
+    ]
 
 
 def test_failing_migration_releases_nothing(running):
@@ -223,6 +232,7 @@ def test_dry_run(run):
     [job] = [json.loads(line) for line in lines if line.startswith("{")]
     task = job["spec"]["template"]["spec"]["template"]["spec"]
     assert {"name": "TOKEN", "value": "***"} in task["containers"][0]["env"]
+    assert tables.errors(STRUCTURES, "Job", job, "job") == []
     assert all(" --project shop " in line for line in lines if line.startswith("gcloud "))
     assert (
         "gcloud run jobs execute web-migrate --async --project shop --region here --quiet --format json"

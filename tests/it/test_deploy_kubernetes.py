@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from support import net, secrets
+from support import net, schemas, secrets
 from support.platforms import BROKEN, ENDLESS, ONE, SLOW, TWO, Cluster, killed
 
 
@@ -191,6 +191,8 @@ def test_values_are_nowhere(running):
         for one in job_of(running)["spec"]["template"]["spec"]["containers"][0]["env"]
     }
     assert sources["TOKEN"]["secretKeyRef"]["key"] == "TOKEN"
+    made = {name: part for name, part in job_of(running).items() if name != "status"}
+    schemas.assert_valid([{"kind": "kubernetes", "name": "made", "value": made}])
     assert running.left() == []
 
 
@@ -220,6 +222,7 @@ def test_dry_run(kube):
     # What kubectl would read is shown, and is an object for each here-document.
     given = [json.loads(line) for line in lines if line.startswith("{")]
     assert [one["kind"] for one in given] == ["ConfigMap", "Secret", "Job"]
+    schemas.assert_valid({"kind": "kubernetes", "name": "given", "value": one} for one in given)
     assert given[1]["stringData"] == {"TOKEN": "***"}
     release = [
         line for line in lines if " set image deployment/web web=registry.example/web:2" in line

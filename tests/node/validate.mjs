@@ -21,6 +21,8 @@ register("data:text/javascript," + encodeURIComponent(loader), import.meta.url);
 
 const models = {
   Job: "./node_modules/kubernetes-models/_schemas/IoK8sApiBatchV1Job.mjs",
+  ConfigMap: "./node_modules/kubernetes-models/_schemas/IoK8sApiCoreV1ConfigMap.mjs",
+  Secret: "./node_modules/kubernetes-models/_schemas/IoK8sApiCoreV1Secret.mjs",
   Deployment: "./node_modules/kubernetes-models/_schemas/IoK8sApiAppsV1Deployment.mjs",
 };
 

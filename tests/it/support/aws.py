@@ -5,10 +5,9 @@
 import json
 import re
 
-from .binary import ROOT
+from . import tables
 
-ECS = json.loads((ROOT / "tests/schemas/ecs.json").read_text())
-TYPES = {"string": str, "integer": int, "boolean": bool}
+ECS = tables.table("ecs")
 OF_ALL = {"query", "output"}
 
 
@@ -28,7 +27,7 @@ def errors(call):
         for one, text in given.items()
         if one in members
     }
-    found += of_value(request, value, name)
+    found += tables.errors(ECS["structures"], request, value, name)
     return found + (of_query(answer, given["query"], name) if "query" in given else [])
 
 
@@ -43,29 +42,6 @@ def of_words(kind, text):
     if kind.endswith("*"):
         return text.split(" ")
     return int(text) if kind == "integer" else text
-
-
-def of_value(kind, value, path):
-    kind = kind.rstrip("!")
-    if kind.endswith("*"):
-        if not isinstance(value, list):
-            return [f"{path} is no list"]
-        return [error for one in value for error in of_value(kind[:-1], one, path)]
-    if kind not in ECS["structures"]:
-        fits = isinstance(value, TYPES[kind]) if kind in TYPES else value in kind.split("|")
-        return [] if fits else [f"{path}: {value!r} is no {kind}"]
-    if not isinstance(value, dict):
-        return [f"{path} is no structure"]
-    members = ECS["structures"][kind]
-    found = [f"{path}: no {one}" for one in value if one not in members]
-    found += [
-        f"{path}: {one} is missing"
-        for one, member in members.items()
-        if member.endswith("!") and one not in value
-    ]
-    for one in set(value) & set(members):
-        found += of_value(members[one], value[one], f"{path}.{one}")
-    return found
 
 
 def of_query(kind, text, path):
