@@ -82,7 +82,8 @@ def test_the_job(running):
     assert tables.errors(STRUCTURES, "Job", job, "job") == []
     task["maxRetry"] = task.pop("maxRetries")
     container["args"] = "migrate"
-    assert [one.rpartition("template.spec")[2] for one in tables.errors(STRUCTURES, "Job", job, "job")] == [
+    wrong = tables.errors(STRUCTURES, "Job", job, "job")
+    assert [one.rpartition("template.spec")[2] for one in wrong] == [
         ": no maxRetry",
         ".containers.args is no list",
     ]

@@ -314,8 +314,8 @@ SCHEMAS = {
     "fly": r"fly\.toml",
     "app": r"app\.json",
 }
-# Read by lockstep itself, a shell, a container engine, gitlab-ci-local, or a template engine: in tests below,
-# in test_init_docker.py and test_init_scripts.py.
+# Read by lockstep itself, a shell, a container engine, gitlab-ci-local or a template engine: in tests
+# below, in test_init_docker.py and in test_init_scripts.py.
 OTHER_READERS = (
     r"lockstep\.yaml|Procfile|.*\.sh|\.kamal/.*|Dockerfile|\.dockerignore|\.gitlab.*"
     r"|chart/(values|templates/.*)\.yaml"

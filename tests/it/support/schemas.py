@@ -56,9 +56,11 @@ def assert_refused(requests):
 
 
 def pipeline(folder):
-    """What gitlab-ci-local, which holds GitLab's own schema, makes of .gitlab-ci.yml and what it includes."""
+    """What gitlab-ci-local, which holds GitLab's own schema, makes of .gitlab-ci.yml and its includes."""
     need_packages()
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    version = subprocess.run(
+        ["node", "--version"], capture_output=True, text=True, check=True
+    ).stdout
     if int(version[1:].split(".")[0]) < 20:
         pytest.skip(f"gitlab-ci-local needs node 20, this one is {version.strip()}")
     git = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.com"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values against a table of structures in tests/schemas/: {structure: {member: kind}}, where "!" after a kind
-says that it must be there, "*" that it is a list, and "a|b" that it is one of these words."""
+"""Values against a table of structures in tests/schemas/: {structure: {member: kind}}, where "!" after
+a kind says that it must be there, "*" that it is a list, and "a|b" that it is one of these words."""
 
 import json
 

@@ -8,8 +8,7 @@ import re
 from .binary import ROOT
 
 PROVIDERS = [
-    json.loads(path.read_text())
-    for path in sorted((ROOT / "tests/schemas").glob("google-*.json"))
+    json.loads(path.read_text()) for path in sorted((ROOT / "tests/schemas").glob("google-*.json"))
 ]
 # What Terraform itself takes in every resource.
 OF_ALL = ("count", "for_each", "depends_on", "provider", "lifecycle", "provisioner")
