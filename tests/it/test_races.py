@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many processes at the same moment: one applies, all end well, no effect is there twice."""
 
+import os
+import signal
 import threading
 import time
 
@@ -158,6 +160,43 @@ def test_newer_and_older_image_at_once(app):
     for one in running:
         one.finish(timeout=120)
     assert scenes.tally(app.db) == scenes.once()
+
+
+def touched(folder):
+    """Other times: nothing was recorded about these files, so that they are looked at."""
+    for path in folder.iterdir():
+        os.utime(path, (1, 1))
+
+
+def test_older_image_starts_beside_a_newer_ones_migration(app):
+    """It has nothing to wait for: the leader is at files that it does not know."""
+    files = scenes.counting(app.db.engine, 2)
+    app.migrations(files, "old/migrations")
+    app.run("migrate", cwd=app.dir / "old")
+    touched(app.dir / "old/migrations")
+    app.migrations({**files, "009_slow.sql": scenes.slow(app.db.engine, 30)})
+    leader = app.start("migrate")
+    net.until(lambda: app.db.outcomes().count("running") == 1, what="the leader")
+    assert app.run("run", "--", "echo", "served", cwd=app.dir / "old").out == "served\n"
+    assert leader.alive()
+    leader.signal(signal.SIGTERM)
+    leader.finish(expect=128 + signal.SIGTERM)
+
+
+def test_lock_of_somebody_who_says_nothing(postgres_app):
+    app = postgres_app
+    app.migrations(scenes.counting("postgres", 2))
+    app.run("migrate")
+    touched(app.dir / "migrations")
+    holder = app.db.as_app()
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(7813573191660758384)")
+    assert app.run("run", "--", "echo", "served").out == "served\n"
+    app.migrations({"009_more.sql": "CREATE TABLE more (id integer);\n"})
+    result = app.run("migrate", "--lock-wait", "1s", expect=5)
+    assert "the lock was not obtained" in result.err
+    holder.close()
+    assert app.run("migrate").applied() == 1
 
 
 def test_pooler_in_transaction_mode(postgres_app, pgbouncer):
