@@ -169,6 +169,9 @@ elect(Attempt *a, bool *ret_done, bool *ret_again, Error *err)
         return true;
     if (!db_facts(a->db, a->arena, &a->survey.facts, err))
         return error_wrap(err, "asking the server");
+    /* Nobody leads through those, and a standby neither notifies nor listens. */
+    if (a->survey.facts.standby || a->survey.facts.read_only)
+        return true;
     Str schema = str_of(o->schema), files = str_of(record_files_print(a->arena, &a->source, o));
     Lock *lock = make_lock(a, schema.p ? schema : str_of(a->survey.facts.schema), err);
     if (!lock || (a->mode == LOCK_SESSION && !lock_try(lock, &won, err)))
