@@ -73,12 +73,14 @@ bool manifest_has(Arena *arena,
                   char **ret_file,
                   Error *err) MUST_CHECK;
 bool package_has(const Package *package, const char *name);
-/* The text of one script of the package.json at `path`; NULL = it has none of that name. */
-bool
-package_script(Arena *arena, const char *path, const char *name, char **ret, Error *err) MUST_CHECK;
+/* NULL = it has no script of that name. */
+const char *package_script(const Package *package, const char *name);
 
 /* script.c: what a command line starts. */
-bool script_applies(Arena *arena, Str script); /* false: it makes migrations, or is not for here */
+/* The words of a script; where it starts another of them (`npm run build`), that one's stand in
+ * place of its name. NULL = there is no such script. */
+char **script_words(Arena *arena, const Package *package, const char *name);
+bool words_apply(char *const *words); /* false: they make migrations, or are not for here */
 /* A program whose SQL files lockstep applies itself: dbmate, goose ... */
 bool script_is_native(Arena *arena, const char *script);
 /* The command line of a script of package.json into `project`: the tool's own program where it is

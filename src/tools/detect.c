@@ -142,8 +142,10 @@ tool_of_packages(const Package *package)
 static const Tool *
 find_script_tool(const Package *package)
 {
-    const Tool *tool = package->script ? package_script_tool(package->script) : NULL;
-    return package->script && !tool ? tool_of_packages(package) : tool;
+    SCRATCH_ARENA(scratch);
+    char **words = package->script ? script_words(scratch, package, package->script_name) : NULL;
+    const Tool *tool = words ? words_tool(words) : NULL;
+    return words && !tool ? tool_of_packages(package) : tool;
 }
 
 static bool
@@ -370,33 +372,30 @@ take_named(Looking *l, const Tool *tool, Error *err)
 
 /* `npm run X` is what X is. */
 static const Tool *
-command_tool(Looking *l, char *const *command, Error *err)
+command_tool(const Looking *l, char *const *command)
 {
+    SCRATCH_ARENA(scratch);
     static const char *const runners[] = {"npm", "pnpm", "yarn", "bun"};
     const Tool *tool = words_tool(command);
     bool npm = false;
     for (size_t i = 0; i < COUNT_OF(runners); i++)
         npm |= strcmp(command[0], runners[i]) == 0;
-    if (tool || !npm || !l->package->found || !command[1])
+    if (tool || !npm || !command[1])
         return tool;
     const char *name = strcmp(command[1], "run") == 0 && command[2] ? command[2] : command[1];
-    char *script = NULL;
     if (l->package->script_name && strcmp(name, l->package->script_name) == 0)
         return l->script_tool;
-    if (!package_script(l->arena, l->package->path, name, &script, err))
-        return NULL;
-    return script ? package_script_tool(script) : NULL;
+    char **words = script_words(scratch, l->package, name);
+    return words ? words_tool(words) : NULL;
 }
 
 static bool
 take_command(Looking *l, const Tool *named, Error *err)
 {
     char *const *command = l->options->command;
-    const Tool *tool = named ? named : command_tool(l, command, err);
+    const Tool *tool = named ? named : command_tool(l, command);
     bool any = false, is = false;
     Words words = {0};
-    if (err->code != ERROR_NONE)
-        return false;
     if (!tool)
         tool = tool_row(TOOL_COMMAND);
     Project project = new_project(l, tool, true);

@@ -68,18 +68,48 @@ compare_words(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The script that migrates. One that makes migrations, or starts lockstep, is none. */
+const char *
+package_script(const Package *package, const char *name)
+{
+    for (size_t i = 0; i < package->scripts.n; i++)
+        if (strcmp(package->scripts.p[i].name, name) == 0)
+            return package->scripts.p[i].text;
+    return NULL;
+}
+
 static void
-choose_script(Arena *arena, json_t *scripts, Package *package)
+add_scripts(Arena *arena, json_t *scripts, Package *package)
+{
+    const char *name;
+    json_t *value;
+    if (!json_is_object(scripts))
+        return;
+    json_object_foreach(scripts, name, value)
+    {
+        const char *text = json_string_value(value);
+        if (text && *text)
+            *vec_push(arena, &package->scripts) = (PackageScript){
+                .name = str_dup(arena, str_of(name)), .text = str_dup(arena, str_of(text))};
+    }
+}
+
+/* The script that migrates. One that makes migrations, or starts lockstep, is none; nor is one
+ * before or after which npm would start such a script. */
+static void
+choose_script(Arena *arena, Package *package)
 {
     static const char *const names[] = {"migrate", "db:migrate", "migrate:deploy", "migrate:up"};
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        const char *text = json_string_value(json_object_get(scripts, names[i]));
-        if (!text || !*text || !script_applies(arena, str_of(text)))
-            continue;
-        package->script_name = str_dup(arena, str_of(names[i]));
-        package->script = str_dup(arena, str_of(text));
-        return;
+    static const char *const hooks[] = {"", "pre", "post"};
+    for (size_t i = 0; i < COUNT_OF(names) && !package->script; i++) {
+        bool applies = true;
+        for (size_t k = 0; k < COUNT_OF(hooks); k++) {
+            char *name = str_printf(arena, "%s%s", hooks[k], names[i]);
+            char **words = script_words(arena, package, name);
+            applies = applies && (!words || words_apply(words));
+        }
+        package->script =
+            applies ? str_dup(arena, str_of(package_script(package, names[i]))) : NULL;
+        package->script_name = package->script ? str_dup(arena, str_of(names[i])) : NULL;
     }
 }
 
@@ -99,24 +129,13 @@ package_read(Arena *arena, const char *dir, Package *ret, Error *err)
     if (!load_object(arena, path, &root, err))
         return false;
     package.found = true;
-    package.path = path;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         add_keys(arena, json_object_get(root, kinds[i]), &package.dependencies);
     if (package.dependencies.n)
         qsort(package.dependencies.p, package.dependencies.n, sizeof(char *), compare_words);
-    choose_script(arena, json_object_get(root, "scripts"), &package);
+    add_scripts(arena, json_object_get(root, "scripts"), &package);
+    choose_script(arena, &package);
     *ret = package;
-    return true;
-}
-
-bool
-package_script(Arena *arena, const char *path, const char *name, char **ret, Error *err)
-{
-    AUTO_JSON *root = NULL;
-    if (!load_object(arena, path, &root, err))
-        return false;
-    *ret = str_dup(
-        arena, str_of(json_string_value(json_object_get(json_object_get(root, "scripts"), name))));
     return true;
 }
 

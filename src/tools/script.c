@@ -11,7 +11,7 @@
 #include "tools/adapters.h"
 #include "core/banned.h"
 
-enum { WORDS_CEILING = 200 };
+enum { WORDS_CEILING = 1000 };
 
 /* Programs by the last part of their path; `needs`: only with a word that begins like this. */
 static const struct {
@@ -180,11 +180,68 @@ words_tool(char *const *words)
     return NULL;
 }
 
-const Tool *
-package_script_tool(const char *script)
+/* ---- scripts that start others ---- */
+
+enum { SCRIPT_DEPTH = 8 };
+
+static bool
+is_runner(const char *word)
 {
-    SCRATCH_ARENA(scratch);
-    return words_tool(split(scratch, str_of(script)));
+    static const char *const runners[] = {"npm",   "pnpm",  "yarn",  "bun",
+                                          "run-s", "run-p", "run-z", "npm-run-all"};
+    Str name = program_of(word);
+    for (size_t i = 0; i < COUNT_OF(runners); i++)
+        if (str_eq(name, str_of(runners[i])))
+            return true;
+    return false;
+}
+
+/* "build;" -> "build", and true: what follows is another command. */
+static bool
+cut_end(char *word)
+{
+    static const char ends[] = ";&|()";
+    size_t n = strlen(word), kept = n;
+    while (kept > 0 && strchr(ends, word[kept - 1]))
+        kept--;
+    word[kept] = 0;
+    return kept < n;
+}
+
+static void add_script(Arena *arena, const Package *package, Str text, int depth, Words *ret);
+
+/* Words behind `npm run` that name a script, up to the end of that command. */
+static void
+add_word(Arena *arena, const Package *package, char *word, int depth, bool *runs, Words *ret)
+{
+    bool ends = cut_end(word);
+    const char *script = *runs && depth < SCRIPT_DEPTH ? package_script(package, word) : NULL;
+    if (script)
+        add_script(arena, package, str_of(script), depth + 1, ret);
+    else if (strpbrk(word, " \t\n") && depth < SCRIPT_DEPTH) /* sh -c "..." */
+        add_script(arena, package, str_of(word), depth + 1, ret);
+    else if (*word)
+        words_add(arena, ret, str_of(word));
+    *runs = !ends && (*runs || is_runner(word));
+}
+
+static void
+add_script(Arena *arena, const Package *package, Str text, int depth, Words *ret)
+{
+    bool runs = false;
+    for (char **words = split(arena, text); *words && ret->n < WORDS_CEILING; words++)
+        add_word(arena, package, *words, depth, &runs, ret);
+}
+
+char **
+script_words(Arena *arena, const Package *package, const char *name)
+{
+    const char *script = package_script(package, name);
+    Words words = {0};
+    if (!script)
+        return NULL;
+    add_script(arena, package, str_of(script), 0, &words);
+    return words_end(arena, &words);
 }
 
 /* ---- scripts that are not for here ---- */
@@ -223,10 +280,9 @@ is_from_outside(const char *word)
 }
 
 bool
-script_applies(Arena *arena, Str script)
+words_apply(char *const *words)
 {
-    char **words = split(arena, script);
-    for (size_t n = 0; words[n] && n < WORDS_CEILING; n++) {
+    for (size_t n = 0; words[n]; n++) {
         const Tool *tool = word_tool(words + n);
         if (is_from_outside(words[n]) || (tool && generates(words + n + 1, tool)))
             return false;
@@ -297,6 +353,14 @@ start_directly(Arena *arena, Project *project, char *const *words)
     return true;
 }
 
+/* What npm starts before or after it: then npm has to. */
+static bool
+has_hooks(Arena *arena, const Package *package, const char *name)
+{
+    return package_script(package, str_printf(arena, "pre%s", name)) ||
+           package_script(package, str_printf(arena, "post%s", name));
+}
+
 void
 script_command(Arena *arena, Project *project, const char *name, const char *script)
 {
@@ -304,14 +368,15 @@ script_command(Arena *arena, Project *project, const char *name, const char *scr
     bool plain = is_plain(script, words);
     size_t skip = plain ? words_of_program(project->tool, words) : 0;
     const char *program = runner(arena, project);
+    bool hooks = has_hooks(arena, details_of(project)->package, name);
     bool npx = plain && strcmp(words[0], "npx") == 0 && words[1] &&
                words_of_program(project->tool, words + 1) == 1;
     project->script = str_dup(arena, str_of(name));
     project->apply = project->prefix = NULL;
     project->missing = NULL;
-    if (skip && start_directly(arena, project, words + skip))
+    if (skip && start_directly(arena, project, words + skip) && !(program && hooks))
         return;
-    if (skip) {
+    if (skip && !project->apply) {
         project->missing = project_missing(arena, project);
         return;
     }

@@ -131,15 +131,16 @@ typedef struct Detection {
 bool tool_detect(Arena *arena, const DetectOptions *options, Detection *ret, Error *err) MUST_CHECK;
 
 /* ---- package.json, for whoever asks (manifest.c) ---- */
+typedef struct PackageScript {
+    char *name, *text;
+} PackageScript;
 typedef struct Package {
     bool found;
-    char *path;
     char *script_name, *script; /* the first of migrate, db:migrate, migrate:deploy, migrate:up */
+    VEC(PackageScript) scripts; /* all of them */
     Words dependencies;         /* names of all kinds, sorted */
 } Package;
 bool package_read(Arena *arena, const char *dir, Package *ret, Error *err) MUST_CHECK;
-/* The tool that a script's command line starts, NULL when it cannot be told. */
-const Tool *package_script_tool(const char *script);
 
 /* ---- migrations out of the files ---- */
 

@@ -344,6 +344,46 @@ test_scripts_that_are_none(void **state)
     is(f, "npm", "npm run migrate:deploy");
 }
 
+/* `npm run X` is what X is, at any depth; npm starts what stands around a script, so does lockstep.
+ */
+static void
+test_scripts_of_scripts(void **state)
+{
+    static const struct {
+        const char *scripts, *tool, *command;
+    } cases[] = {
+        {"\"migrate\": \"npm run db:dev\", \"db:dev\": \"prisma migrate dev\"", "none", ""},
+        {"\"migrate\": \"yarn gen && yarn up\", \"gen\": \"drizzle-kit generate;\", "
+         "\"up\": \"drizzle-kit migrate\"",
+         "none", ""},
+        {"\"migrate\": \"run-s a b\", \"a\": \"tsc\", \"b\": \"npm run c\", "
+         "\"c\": \"sh -c 'knex migrate:make x'\"",
+         "none", ""},
+        {"\"migrate\": \"pnpm orm migration:generate\", \"orm\": \"typeorm-ts-node-esm\"", "none",
+         ""},
+        {"\"migrate\": \"npm run up && knex migrate:latest\", \"up\": \"docker compose up -d\"",
+         "none", ""},
+        {"\"migrate\": \"knex migrate:latest\", \"premigrate\": \"knex migrate:make x\"", "none",
+         ""},
+        {"\"migrate\": \"npm run build && npm run up\", \"build\": \"tsc\", "
+         "\"up\": \"knex migrate:latest\"",
+         "knex", "npm run migrate"},
+        {"\"migrate\": \"knex migrate:latest\", \"postmigrate\": \"node seed.js\"", "knex",
+         "npm run migrate"},
+        {"\"migrate\": \"npm run migrate\"", "npm", "npm run migrate"},
+    };
+    Fixture *f = *state;
+    in_path(f, "node npm");
+    program(f, "node_modules/.bin/knex");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put(f, "package.json", str_printf(f->arena, "{\"scripts\": {%s}}", cases[i].scripts));
+        if (strcmp(cases[i].tool, "none") == 0)
+            nothing(f);
+        else
+            is(f, cases[i].tool, cases[i].command);
+    }
+}
+
 static void
 test_script_and_marker(void **state)
 {
@@ -874,6 +914,7 @@ main(void)
         T(test_knex),
         T(test_scripts),
         T(test_scripts_that_are_none),
+        T(test_scripts_of_scripts),
         T(test_script_and_marker),
         T(test_dependency_tells),
         T(test_no_configuration_of_their_own),
