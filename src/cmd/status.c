@@ -218,8 +218,11 @@ print_next_step(const Look *look, StrBuf *out)
     const Plan *plan = &look->survey->plan;
     strbuf_addc(out, '\n');
     if (look->survey->unknown)
-        strbuf_puts(out, "Whether something is pending only the tool itself can tell: "
-                         "`lockstep migrate` starts it.\n");
+        strbuf_printf(out,
+                      "%shether something is pending only the tool itself can tell: `lockstep "
+                      "migrate` starts it.\n",
+                      plan->state == PLAN_CURRENT ? "It succeeded with these files before; w"
+                                                  : "W");
     if (plan->failed)
         print_failed(plan, out);
     if (plan->changed.n)
@@ -244,7 +247,8 @@ print_next_step(const Look *look, StrBuf *out)
     else if (plan->state == PLAN_AHEAD)
         strbuf_puts(out, "The database is ahead of these files, as when an older image starts "
                          "again.\n");
-    else if (plan->state == PLAN_CURRENT && !plan->changed.n && !plan->missing.n)
+    else if (plan->state == PLAN_CURRENT && !plan->changed.n && !plan->missing.n &&
+             !look->survey->unknown)
         strbuf_puts(out, "Nothing to do.\n");
 }
 

@@ -14,6 +14,7 @@ enum { ANSWER_MS = 5000, POLL_MIN_MS = 200, POLL_MAX_MS = 2000 };
 typedef struct Sight {
     PlanState state;
     size_t pending;
+    bool unknown; /* only the tool itself could tell */
 } Sight;
 
 /* One look. The connection is not kept: it might wait for hours, and a pool has better use for it.
@@ -29,7 +30,8 @@ look_once(Cli *cli, RunOptions *options, int64_t deadline_ms, Sight *ret, Error 
     if (!run_connect(scratch, &cli->wait, options, "lockstep", true, &db, err) ||
         !run_survey(scratch, db, options, false, &survey, err))
         return false;
-    *ret = (Sight){.state = survey.plan.state, .pending = survey.plan.pending.n};
+    *ret = (Sight){
+        .state = survey.plan.state, .pending = survey.plan.pending.n, .unknown = survey.unknown};
     return true;
 }
 
@@ -47,6 +49,17 @@ may_pass(const Error *err)
            err->cls == ERROR_CLASS_NO_DATABASE;
 }
 
+static const char *
+lacking(Arena *arena, const Sight *sight)
+{
+    if (sight->state == PLAN_FAILED)
+        return "something that failed has to be cleared (see `lockstep status`)";
+    if (sight->pending)
+        return str_printf(arena, "%zu pending", sight->pending);
+    return sight->unknown ? "no run with these files has succeeded yet"
+                          : "the database is not there yet";
+}
+
 static bool
 not_in_time(Cli *cli, const RunOptions *options, const Sight *sight, Error *err)
 {
@@ -54,8 +67,7 @@ not_in_time(Cli *cli, const RunOptions *options, const Sight *sight, Error *err)
         return false;
     error_clear(err);
     error_set(err, ERROR_NOT_CURRENT, "the schema is not up to date: %s",
-              sight->pending ? str_printf(cli->arena, "%zu pending", sight->pending)
-                             : "the database is not there yet");
+              lacking(cli->arena, sight));
     return error_hint(err, "Run `lockstep migrate`, or wait longer with --wait.");
 }
 
@@ -73,7 +85,7 @@ wait_for_schema(Cli *cli, RunOptions *options, int64_t deadline_ms, Error *err)
             return true;
         }
         if (seen && !told)
-            log_info("wait.schema", "waiting for the schema: %zu pending", sight.pending);
+            log_info("wait.schema", "waiting for the schema: %s", lacking(cli->arena, &sight));
         told = told || seen;
         int64_t left_ms = deadline_ms - clock_ms();
         if (left_ms <= 0)

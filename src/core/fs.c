@@ -57,6 +57,17 @@ fs_kind(const char *path)
 }
 
 bool
+fs_look(const char *path, FsKind *ret, Error *err)
+{
+    FsKind kind = fs_kind(path);
+    if (kind == FS_ABSENT && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
+        errno != ENAMETOOLONG)
+        return error_set_errno(err, ERROR_USAGE, errno, "cannot look at '%s'", path);
+    *ret = kind;
+    return true;
+}
+
+bool
 fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *err)
 {
     struct stat st;

@@ -17,6 +17,9 @@ typedef struct FsEntry {
 typedef VEC(FsEntry) FsList;
 
 FsKind fs_kind(const char *path); /* follows links */
+/* The same, with ERROR_USAGE where it cannot be told what is there: a directory on the way may not
+ * be looked into. */
+bool fs_look(const char *path, FsKind *ret, Error *err) MUST_CHECK;
 /* Whole file; more than `ceiling` bytes is an error. The text is NUL-terminated beyond its end. */
 bool fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *err) MUST_CHECK;
 /* All entries but . and .., sorted by name in byte order. */

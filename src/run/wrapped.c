@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "run/follow.h"
 #include "run/gate.h"
+#include "run/record.h"
 #include "core/banned.h"
 
 static Migration *
@@ -77,6 +78,23 @@ is_worth_asking(const Survey *s)
            s->ledger.runs_exists && !s->facts.read_only && !s->facts.standby;
 }
 
+/* Only the tool knows, and no table of its own could be recorded: that it succeeded with these very
+ * files is all there is to tell those who look on. A start asks it all the same. */
+static bool
+succeeded_before(Arena *arena, Db *db, const RunOptions *options, Survey *s, Error *err)
+{
+    DbResult rows;
+    const char *files = record_files_print(arena, &s->source, options);
+    if (!db_ask(db, arena, Q_RUN_GATE,
+                DB_ARGS(ARG_IDENT("runs", s->ledger.spec.schema, STR("lockstep_runs")),
+                        ARG_RAW("fingerprint", db_quote_literal(db, arena, str_of(files)))),
+                &rows, err))
+        return error_wrap(err, "looking for an earlier success");
+    if (rows.rows)
+        s->plan.state = PLAN_CURRENT;
+    return true;
+}
+
 bool
 wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Survey *s, Error *err)
 {
@@ -114,5 +132,6 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
         s->tool.pending.n = 0;
     fill_plan(arena, s);
     s->asks = !closed && is_worth_asking(s);
-    return true;
+    return !s->unknown || !s->source.stat_digest || !s->ledger.runs_exists ||
+           s->plan.state == PLAN_FAILED || succeeded_before(arena, db, options, s, err);
 }

@@ -37,11 +37,10 @@ bool
 project_read(Arena *arena, const Project *project, const char *name, Str *ret, Error *err)
 {
     char *path = project_path(arena, project, name);
-    if (fs_kind(path) == FS_ABSENT) {
-        *ret = STR_ABSENT;
-        return true;
-    }
-    return fs_read(arena, path, TOOL_FILE_CEILING, ret, err);
+    FsKind kind;
+    *ret = STR_ABSENT;
+    return fs_look(path, &kind, err) &&
+           (kind == FS_ABSENT || fs_read(arena, path, TOOL_FILE_CEILING, ret, err));
 }
 
 bool
@@ -237,15 +236,18 @@ is_foreign(const char *name)
     return name[0] == '.';
 }
 
-/* `name`, or one directory in the place of a leading `*`: the first that has it. */
+/* `name`, or one directory in the place of a leading `*`: the first that has it. Those that may not
+ * be looked into are passed over, like /root where a service's directory is "/". */
 bool
 project_find(Arena *arena, const Project *project, const char *name, char **ret, Error *err)
 {
     FsList list;
+    FsKind kind;
     *ret = NULL;
     if (strncmp(name, "*/", 2) != 0) {
-        if (project_has(project, name))
-            *ret = str_dup(arena, str_of(name));
+        if (!fs_look(project_path(arena, project, name), &kind, err))
+            return false;
+        *ret = kind == FS_ABSENT ? NULL : str_dup(arena, str_of(name));
         return true;
     }
     if (!fs_list(arena, project->dir, &list, err))

@@ -265,6 +265,24 @@ def test_nobody_on_a_read_only_file_system(root, sampler, postgres):
     assert not list(pathlib.Path(runner.dir).rglob("__pycache__"))
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_nobody_may_not_look(root, sampler):
+    """Where it cannot be told whether there is something to migrate, that is no empty image."""
+    folder = root / "closed"
+    runner = Lockstep(folder, sampler)
+    binary = shutil.copy(BINARY, folder / "lockstep")
+    runner.write("prisma/schema.prisma", "")
+    (runner.dir / "prisma").chmod(0o700)
+    for words in (("detect", "--json"), ("migrate",), ("run", *SERVED)):
+        result = runner.run(*words, prefix=("setpriv", *NOBODY), binary=binary, expect=2)
+        assert "cannot look at 'prisma/" in result.err and not result.out, result
+    (runner.dir / "prisma").chmod(0o755)
+    (runner.dir / "prisma/schema.prisma").unlink()
+    (runner.dir / "root").mkdir(mode=0o700)
+    left = runner.run("run", *SERVED, prefix=("setpriv", *NOBODY), binary=binary)
+    assert left.out == "served\n" and "Migration skipped" in left.err, left
+
+
 BUSYBOX = pathlib.Path("/usr/bin/busybox")
 SQL = {"/app/migrations/1_users.sql": "CREATE TABLE users (id integer PRIMARY KEY);\n"}
 HARDENED = ("--read-only", "--network", "none", "--user", "65532", "--cap-drop", "ALL")

@@ -203,6 +203,29 @@ def wrong(project):
     return [("DATABASE_URL", closed), ("DATABASE_URL", refused)]
 
 
+def test_a_script_that_nothing_can_be_read_of(lockstep, postgres):
+    """Each start runs it; who waits for the schema, or asks, is told by what was recorded."""
+    project = tools.Project(tools.case("npm"), lockstep, postgres)
+    gate = lockstep.run("wait", "--for", "schema", "--wait", "0", expect=3)
+    assert "no run with these files has succeeded yet" in gate.err, gate
+    lockstep.run("status", "--check", expect=3)
+    lockstep.run("migrate")
+    assert lockstep.run("status", "--check", "--json").json()["state"] == "current"
+    lockstep.run("wait", "--for", "schema", "--wait", "0")
+    project.starts()
+    lockstep.run("run", "--", "echo", "served")
+    assert project.starts()
+    # Another image: not before it has run here.
+    script = (lockstep.dir / "schema.js").read_text(encoding="utf-8")
+    lockstep.write("schema.js", "process.exit(3)\n")
+    lockstep.run("wait", "--for", "schema", "--wait", "0", expect=3)
+    lockstep.run("migrate", expect=1)
+    assert lockstep.status()["state"] == "empty"
+    lockstep.write("schema.js", script)
+    lockstep.run("migrate")
+    assert lockstep.status()["state"] == "current"
+
+
 # -- many at once -----------------------------------------------------------------------------------
 
 
