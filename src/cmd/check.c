@@ -365,7 +365,7 @@ check_all(Cli *cli, bool preflight, Findings *ret, Error *err)
     tool_look_at_scripts(cli->arena, ".", ret);
     if (!look_at_platform(c, err))
         return false;
-    if (!cli_run_options(cli, &check.options, &check.found, &why)) {
+    if (!cli_migrate_options(cli, &check.options, &check.found, &why)) {
         if (why.code == ERROR_SIGNALLED) {
             *err = why;
             return false;

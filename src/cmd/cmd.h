@@ -90,16 +90,23 @@ cli_confirm(Cli *cli, const char *question, bool *ret_yes, bool *ret_asked, Erro
 typedef struct Migrations {
     bool found;
     const Project *project; /* somebody else's tool; NULL = SQL files */
+    const Project *owner;   /* the tool whose files say which database; NULL = none */
     SourceOptions source;   /* SQL files */
     const Source *looked;   /* the look, where one was taken */
 } Migrations;
 bool cli_find_migrations(Cli *cli, Migrations *ret, Error *err) MUST_CHECK;
-/* *ret_from NULL: the default. *ret_handed: what a tool has to be given; absent = it knows. */
-bool
-cli_url(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Str *ret_handed, Error *err)
-    MUST_CHECK;
+typedef struct UrlChoice {
+    DbUrl url;
+    char *from; /* NULL: the default; of a project: nothing names one, and `url` is not set */
+    char *why;  /* then: what the framework said that was asked; NULL = nothing */
+    Str handed; /* what a tool has to be given; absent = it knows */
+} UrlChoice;
+bool cli_url(Cli *cli, const Migrations *m, UrlChoice *ret, Error *err) MUST_CHECK;
 /* Both, and all settings of a run. From here on signals arrive through the Wait. */
 bool cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
+/* The same for what leaves an image without migrations alone: `url` is NULL there, unless a setting
+ * of lockstep's own names it. */
+bool cli_migrate_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err) MUST_CHECK;
 bool cli_open_signals(Cli *cli, Error *err) MUST_CHECK;
 
 /* A look that changes nothing and leaves nothing behind. */

@@ -42,27 +42,32 @@ static const char answer_mark[] = "lockstep-database=";
 typedef struct Answer {
     Arena *arena;
     char *url;
+    char *said; /* the first error among what it complained about, else the last line */
+    bool error;
 } Answer;
 
 static void
 on_answer(void *ctx, int stream, Str line)
 {
     Answer *a = ctx;
-    Str mark = str_of(answer_mark);
+    Str mark = str_of(answer_mark), told = str_trim(line);
     if (stream == 1 && str_starts(line, mark) && line.n > mark.n)
         a->url = str_dup(a->arena, str_sub(line, mark.n, line.n));
     else
         log_debug("tool.asked", STR_FMT, STR_ARG(line));
+    if (stream == 2 && told.n && !a->error) {
+        a->error = str_find_str(told, STR("rror:")) < told.n;
+        a->said = str_dup(a->arena, secret_redact(a->arena, str_sub(told, 0, 500)));
+    }
 }
 
 /* The slow way, and the last: the framework is started to say which database it would use. */
 static bool
-ask_framework(Cli *cli, const Project *project, char **ret, Error *err)
+ask_framework(Cli *cli, const Project *project, Answer *ret, Error *err)
 {
-    Answer answer = {.arena = cli->arena};
+    *ret = (Answer){.arena = cli->arena};
     char **argv = tool_ask_database(cli->arena, project);
     int status = 0;
-    *ret = NULL;
     if (!argv)
         return true;
     ToolEnvironment how = {0};
@@ -70,7 +75,7 @@ ask_framework(Cli *cli, const Project *project, char **ret, Error *err)
                       .envp = tool_environment(cli->arena, project, &how),
                       .stdout_fd = -1,
                       .line = on_answer,
-                      .line_ctx = &answer,
+                      .line_ctx = ret,
                       .grace_ms = setting_ms(&cli->settings, SET_GRACE),
                       .timeout_ms = ASK_MS};
     if (!cli_open_signals(cli, err))
@@ -80,58 +85,99 @@ ask_framework(Cli *cli, const Project *project, char **ret, Error *err)
             return false;
         error_clear(err);
     }
-    *ret = answer.url;
     return true;
 }
 
-/* A project without a database in settings or variables: its own files, then its own word. */
+/* A project's own files, then its own word. ret->from NULL: neither tells. */
 static bool
-choose_by_project(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Error *err)
+choose_by_project(Cli *cli, const Project *project, UrlChoice *ret, Error *err)
 {
-    char *url = project->url, *from = project->url_from;
-    if (!url) {
-        if (!ask_framework(cli, project, &url, err))
+    Answer answer = {.url = project->url};
+    char *from = project->url_from;
+    if (!answer.url) {
+        if (!ask_framework(cli, project, &answer, err))
             return false;
         from = str_printf(cli->arena, "%s itself", project->tool->title);
     }
-    if (!url) {
-        error_set(err, ERROR_USAGE, "nothing says which database %s (%s) is for",
-                  project->tool->title,
-                  project->evidence.n ? project->evidence.p[0] : project->apply[0]);
-        return error_hint(err, "Set DATABASE_URL, or LOCKSTEP_DATABASE_URL for migrating only.");
-    }
-    *ret_from = from;
-    return (dburl_parse(cli->arena, str_of(url), ret, err) && db_supports(ret->engine, err)) ||
+    ret->why = answer.said;
+    if (!answer.url)
+        return true;
+    ret->from = from;
+    return (dburl_parse(cli->arena, str_of(answer.url), &ret->url, err) &&
+            db_supports(ret->url.engine, err)) ||
            error_wrap(err, "%s", from);
 }
 
+/* DB_HOST alone does not tell the kind of server; the project that reads it does. */
+static bool
+choose_engine(Cli *cli, const Project *project, DatabaseChoice *choice, Error *err)
+{
+    UrlChoice own = {0};
+    if (project && !choose_by_project(cli, project, &own, err))
+        return false;
+    if (!own.from || own.url.engine == DB_SQLITE) {
+        database_no_engine(err);
+        return own.why ? error_detail(err, "asked, %s said: %s", project->tool->title, own.why)
+                       : false;
+    }
+    choice->engine = own.url.engine == DB_MYSQL ? "mysql" : "postgres";
+    return true;
+}
+
+/* For migrating only, or direct by its name. */
+static bool
+is_for_migrating(const DatabaseChoice *choice)
+{
+    static const char *const services[] = {"DATABASE_URL", "POSTGRES_URL", "MYSQL_URL",
+                                           "SQLALCHEMY_DATABASE_URI", "JDBC_DATABASE_URL"};
+    for (size_t i = 0; i < COUNT_OF(services); i++)
+        if (strcmp(choice->from, services[i]) == 0)
+            return false;
+    return !choice->is_parts;
+}
+
 bool
-cli_url(Cli *cli, const Project *project, DbUrl *ret, char **ret_from, Str *ret_handed, Error *err)
+cli_url(Cli *cli, const Migrations *m, UrlChoice *ret, Error *err)
 {
     DatabaseChoice choice = {0};
-    *ret_handed = STR_ABSENT;
+    const Project *project = m->project ? m->project : m->owner;
+    *ret = (UrlChoice){.handed = STR_ABSENT};
     if (!database_choose(cli->arena, &cli->settings, cli->environ_, &choice, err))
         return false;
-    if (!choice.found && project)
-        return choose_by_project(cli, project, ret, ret_from, err);
+    bool direct = choice.found && project && project->url_is_direct && !is_for_migrating(&choice);
+    if (((!choice.found && project) || direct) && !choose_by_project(cli, project, ret, err))
+        return false;
+    if (ret->from || (!choice.found && m->project))
+        return true;
     if (!choice.found) {
         /* Plain SQL needs no server to be tried out. */
-        if (!dburl_parse(cli->arena, STR("sqlite:lockstep.db"), ret, err))
+        if (!dburl_parse(cli->arena, STR("sqlite:lockstep.db"), &ret->url, err))
             return false;
-        if (!db_supports(ret->engine, err))
-            return error_wrap(err, "no database is named, and sqlite:lockstep.db is out of reach");
-        *ret_from = NULL;
-        return true;
+        return db_supports(ret->url.engine, err) ||
+               error_wrap(err, "no database is named, and sqlite:lockstep.db is out of reach");
     }
-    if (!parse_choice(cli, &choice, ret, err))
+    if (choice.is_parts && !choice.engine && !choose_engine(cli, project, &choice, err))
         return false;
-    if (!db_supports(ret->engine, err))
+    if (!parse_choice(cli, &choice, &ret->url, err))
+        return false;
+    if (!db_supports(ret->url.engine, err))
         return error_wrap(err, "%s", choice.from);
     /* Also the one that it would find itself: in the spelling that it takes. */
     if (!choice.is_parts)
-        *ret_handed = choice.url;
-    *ret_from = choice.from;
+        ret->handed = choice.url;
+    ret->from = choice.from;
     return true;
+}
+
+static bool
+refuse_unnamed(const Project *project, const UrlChoice *choice, Error *err)
+{
+    const char *title = project->tool->title;
+    error_set(err, ERROR_USAGE, "nothing says which database %s (%s) is for", title,
+              project->evidence.n ? project->evidence.p[0] : project->apply[0]);
+    if (choice->why)
+        error_detail(err, "asked, %s said: %s", title, choice->why);
+    return error_hint(err, "Set DATABASE_URL, or LOCKSTEP_DATABASE_URL for migrating only.");
 }
 
 static bool
@@ -250,20 +296,23 @@ cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
         return true;
     }
     bool looked = find_sql(cli, &m, &sql);
-    if (named || is_text(&cli->settings, SET_TOOL, "sql")) {
+    bool native = named || is_text(&cli->settings, SET_TOOL, "sql");
+    Detection *d = arena_make(cli->arena, Detection);
+    DetectOptions how = {
+        .environ_ = cli->environ_,
+        .tool = native ? "sql" : setting_text(&cli->settings, SET_TOOL),
+        .command = command,
+        .mode = setting_text(&cli->settings, SET_ENVIRONMENT),
+        .sql_dir = m.found && (native || (m.looked && m.looked->files)) ? m.source.dir : NULL,
+        .sql_format = m.looked ? m.looked->format_name : NULL};
+    if (!tool_detect(cli->arena, &how, d, err))
+        return false;
+    m.owner = d->project.tool ? &d->project : NULL;
+    if (native) {
         *ret = m;
         *err = looked ? *err : sql;
         return looked;
     }
-    Detection *d = arena_make(cli->arena, Detection);
-    DetectOptions how = {.environ_ = cli->environ_,
-                         .tool = setting_text(&cli->settings, SET_TOOL),
-                         .command = command,
-                         .mode = setting_text(&cli->settings, SET_ENVIRONMENT),
-                         .sql_dir = m.found && m.looked && m.looked->files ? m.source.dir : NULL,
-                         .sql_format = m.looked ? m.looked->format_name : NULL};
-    if (!tool_detect(cli->arena, &how, d, err))
-        return false;
     if (d->sql && d->sql_dir) { /* Prisma's and Drizzle's files too */
         m.source.dir = d->sql_dir;
         m.looked =
@@ -373,31 +422,54 @@ fill_options(Cli *cli, RunOptions *o)
     o->started_ms = cli->started_ms;
 }
 
-bool
-cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
+/* DATABASE_URL and the like may be somebody else's (a document store's) where nothing migrates. */
+static bool
+concerns_us(Cli *cli, bool found)
+{
+    return found || setting_text(&cli->settings, SET_URL);
+}
+
+static bool
+run_options(Cli *cli, bool only_to_migrate, RunOptions *ret, bool *ret_found, Error *err)
 {
     Migrations m;
-    DbUrl *url = arena_make(cli->arena, DbUrl);
-    char *from;
-    Str handed;
-    if (!cli_find_migrations(cli, &m, err) || !cli_url(cli, m.project, url, &from, &handed, err) ||
-        !settle_ca(cli, url, err))
+    UrlChoice *choice = arena_make(cli->arena, UrlChoice);
+    if (!cli_find_migrations(cli, &m, err))
         return false;
-    RunOptions o = {
-        .source = m.source, .looked = m.looked, .project = m.project, .tool_url = handed};
-    bool found = m.found;
-    if (from == NULL && found && !cli->said.command->looks)
+    RunOptions o = {.source = m.source, .looked = m.looked, .project = m.project};
+    if (!only_to_migrate || concerns_us(cli, m.found)) {
+        if (!cli_url(cli, &m, choice, err))
+            return false;
+        if (m.project && !choice->from)
+            return refuse_unnamed(m.project, choice, err);
+        if (!settle_ca(cli, &choice->url, err))
+            return false;
+        o.url = &choice->url;
+        o.tool_url = choice->handed;
+        o.source.dialect = o.url->engine == DB_POSTGRES ? SQL_POSTGRES
+                           : o.url->engine == DB_MYSQL  ? SQL_MYSQL
+                                                        : SQL_SQLITE;
+        add_placeholders(cli, o.url, &o.source);
+    }
+    if (!choice->from && m.found && !cli->said.command->looks)
         log_info("database.default", "no database was named: using %s in the current directory",
-                 url->display);
-    o.url = url;
-    o.source.dialect = url->engine == DB_POSTGRES ? SQL_POSTGRES
-                       : url->engine == DB_MYSQL  ? SQL_MYSQL
-                                                  : SQL_SQLITE;
-    add_placeholders(cli, url, &o.source);
+                 o.url->display);
     fill_options(cli, &o);
     if (!cli_open_signals(cli, err))
         return false;
     *ret = o;
-    *ret_found = found;
+    *ret_found = m.found;
     return true;
+}
+
+bool
+cli_run_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
+{
+    return run_options(cli, false, ret, ret_found, err);
+}
+
+bool
+cli_migrate_options(Cli *cli, RunOptions *ret, bool *ret_found, Error *err)
+{
+    return run_options(cli, true, ret, ret_found, err);
 }

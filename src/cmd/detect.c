@@ -9,11 +9,10 @@
 #include "core/banned.h"
 
 typedef struct Detected {
-    bool found, named;      /* migrations; a database by a setting or variable */
+    bool found;
     const Project *project; /* somebody else's tool; NULL = SQL files */
     Source source;
-    DbUrl url;
-    char *from; /* NULL: the default */
+    UrlChoice choice;
 } Detected;
 
 static bool
@@ -21,15 +20,12 @@ detect(Cli *cli, Detected *ret, Error *err)
 {
     Detected d = {0};
     Migrations m;
-    Str handed;
-    if (!cli_find_migrations(cli, &m, err) ||
-        !cli_url(cli, m.project, &d.url, &d.from, &handed, err))
+    if (!cli_find_migrations(cli, &m, err) || !cli_url(cli, &m, &d.choice, err))
         return false;
     if (m.found && !m.project && !source_scan(cli->arena, &m.source, &d.source, err))
         return false;
     d.found = m.found;
     d.project = m.project;
-    d.named = d.from != NULL;
     *ret = d;
     return true;
 }
@@ -60,7 +56,8 @@ tool_name(const Detected *d)
 static json_t *
 json_detected(Arena *arena, const Detected *d)
 {
-    bool shown = d->named || d->found;
+    const UrlChoice *choice = &d->choice;
+    bool shown = choice->from || (d->found && !d->project);
     json_t *o = json_object();
     json_t *evidence = d->project
                            ? json_words(arena, d->project->evidence.p, d->project->evidence.n)
@@ -71,10 +68,10 @@ json_detected(Arena *arena, const Detected *d)
     json_object_set_new(o, "evidence", evidence);
     json_object_set_new(o, "command", json_command(arena, d));
     json_object_set_new(o, "database",
-                        shown ? output_json_text(arena, str_of(d->url.display)) : json_null());
+                        shown ? output_json_text(arena, str_of(choice->url.display)) : json_null());
     json_object_set_new(o, "database_from",
-                        d->named ? output_json_text(arena, str_of(d->from))
-                                 : (shown ? json_string("default") : json_null()));
+                        choice->from ? output_json_text(arena, str_of(choice->from))
+                                     : (shown ? json_string("default") : json_null()));
     return o;
 }
 
@@ -107,12 +104,21 @@ print_detected(Cli *cli, const Detected *d, StrBuf *out)
                       dir ? cli->settings.values[SET_DIR].origin
                           : "the first usual directory that holds some");
     }
-    if (d->named)
-        strbuf_printf(out, "Database    %s (%s)\n", d->url.display, d->from);
+    const UrlChoice *choice = &d->choice;
+    bool unnamed = d->project && !choice->from;
+    if (choice->from)
+        strbuf_printf(out, "Database    %s (%s)\n", choice->url.display, choice->from);
+    else if (unnamed)
+        strbuf_puts(out, "Database    not known: nothing names one\n");
     else
         strbuf_printf(out, "Database    %s (the default: no setting or variable names one)\n",
-                      d->url.display);
-    if (d->found)
+                      choice->url.display);
+    if (unnamed && choice->why)
+        strbuf_printf(out, "            asked, %s said: %s\n", d->project->tool->title,
+                      choice->why);
+    if (unnamed)
+        strbuf_puts(out, "\nSet DATABASE_URL, or LOCKSTEP_DATABASE_URL for migrating only.\n");
+    else if (d->found)
         strbuf_puts(out, d->project ? "\nSee what is pending with `lockstep status`.\n"
                                     : "\nSee what would be done with `lockstep plan`.\n");
     else

@@ -38,7 +38,7 @@ bool
 look_open(Cli *cli, bool check_content, Look *ret, Error *err)
 {
     Look look = {0};
-    if (!cli_run_options(cli, &look.options, &look.found, err))
+    if (!cli_migrate_options(cli, &look.options, &look.found, err))
         return false;
     /* Somebody looks on and wants an answer: a database that is not up is one. */
     if (!setting_is_set(&cli->settings, SET_WAIT))

@@ -62,7 +62,7 @@ migrate_once(Cli *cli, const MigrateKind *kind, RunReport *ret, Error *err)
 {
     RunOptions options;
     bool found;
-    bool ok = cli_run_options(cli, &options, &found, err);
+    bool ok = cli_migrate_options(cli, &options, &found, err);
     if (ok && !kind->rollback && setting_bool(&cli->settings, SET_PREFLIGHT))
         ok = check_preflight(cli, err);
     if (ok && !found) {

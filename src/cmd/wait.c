@@ -154,7 +154,8 @@ cmd_wait(Cli *cli, Error *err)
     }
     RunOptions options;
     bool found;
-    if (!cli_run_options(cli, &options, &found, err))
+    if (schema ? !cli_migrate_options(cli, &options, &found, err)
+               : !cli_run_options(cli, &options, &found, err))
         return error_exit_status(err);
     if (schema && !found) {
         log_info("wait.done", "there are no migrations here: nothing to wait for");

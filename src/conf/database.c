@@ -82,8 +82,12 @@ decide_engine(Arena *arena, DatabaseChoice *c, Str word, Error *err)
         c->engine = "postgres";
     else if (str_eq(c->port, STR("3306")))
         c->engine = "mysql";
-    if (c->engine)
-        return true;
+    return true;
+}
+
+bool
+database_no_engine(Error *err)
+{
     error_set(err, ERROR_USAGE, "DB_HOST names a server, and nothing says of which kind");
     return error_hint(err, "Set DB_ENGINE (postgres, mysql), or DB_PORT, or give a whole URL in "
                            "DATABASE_URL.");
@@ -128,7 +132,7 @@ take_set(Picker *p, const EnvDatabase *set, DatabaseChoice *ret, Error *err)
     c.from = str_dup(p->arena, strbuf_str(&p->from));
     if (!set->engine && !decide_engine(p->arena, &c, engine, err))
         return false;
-    if (strcmp(c.engine, "sqlite") == 0 && !c.database.p) {
+    if (c.engine && strcmp(c.engine, "sqlite") == 0 && !c.database.p) {
         error_set(err, ERROR_USAGE, "an SQLite database without a name (from %s)", c.from);
         return error_hint(err, "Set DB_NAME to the path of the file.");
     }

@@ -10,7 +10,7 @@ typedef struct DatabaseChoice {
     bool found;
     Str url; /* when it came as a URL: hold it as a secret */
     bool is_parts;
-    const char *engine; /* parts: "postgres" or "mysql" or "sqlite" */
+    const char *engine; /* parts: "postgres", "mysql", "sqlite"; NULL: nothing says it */
     Str host, port, database, user, password, params;
     char *from; /* "--url", "LOCKSTEP_DATABASE_URL", "DATABASE_URL", "PGHOST, PGDATABASE" */
 } DatabaseChoice;
@@ -20,3 +20,5 @@ bool database_choose(Arena *arena,
                      char *const *environ_,
                      DatabaseChoice *ret,
                      Error *err) MUST_CHECK;
+/* The error of parts without an engine, for whoever cannot find it out. */
+bool database_no_engine(Error *err);

@@ -98,6 +98,9 @@ Str dotenv_value(Str text, const char *key);
  * absent and *ret_there: it has to be computed. */
 Str code_value(Arena *arena, Str text, const char *key, bool *ret_there);
 Str code_block(Str text, const char *key); /* `key: { ... }` */
+/* The name of the variable that stands behind the key: process.env.X, process.env["X"], env("X").
+ */
+Str code_variable(Str text, const char *key);
 
 /* own_database.c: url and url_from of a project out of the tool's own files, where they tell. */
 bool own_database(Arena *arena, Project *project, Error *err) MUST_CHECK;
@@ -108,6 +111,10 @@ typedef struct OwnParts {
 /* Nothing happens where the parts make no URL. */
 void own_set_parts(Arena *arena, Project *project, const OwnParts *own, const char *from);
 void own_set_url(Arena *arena, Project *project, Str url, const char *from);
+/* A variable of the process, or of the .env beside. */
+bool own_variable(Arena *arena, const Project *project, Str name, Str *ret, Error *err) MUST_CHECK;
+/* own_code.c: the same out of code. */
+bool own_code_database(Arena *arena, Project *project, Error *err) MUST_CHECK;
 /* own_json.c: the same out of JSON files; what does not parse tells nothing. */
 bool own_json_database(Arena *arena, Project *project, Error *err) MUST_CHECK;
 

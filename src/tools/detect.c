@@ -276,6 +276,7 @@ settle_missing(const Looking *l, const Project *p, Error *err)
         return true;
     }
     if ((p->tool->flags & TOOL_SQL_FILES) && p->migrations) {
+        d->project = *p;
         d->sql = true;
         d->sql_dir = p->migrations;
         return true;
@@ -413,6 +414,27 @@ take_command(Looking *l, const Tool *named, Error *err)
     return true;
 }
 
+/* The tool that these SQL files are of, for what its own files say of the database. It is looked
+ * for best effort: what cannot be read there does not concern the SQL. */
+static void
+find_owner(const Looking *l)
+{
+    Detection *d = l->found;
+    Error ignored = ERROR_INIT;
+    bool found;
+    for (int id = 0; id < TOOL_COUNT && d->sql_dir; id++) {
+        const Tool *tool = tool_row((ToolId)id);
+        if (!(tool->flags & TOOL_SQL_FILES) || !look_for(l, tool, false, &found, &ignored) ||
+            !found)
+            continue;
+        const Project *p = &d->candidates.p[d->candidates.n - 1];
+        if (is_same_dir(p->migrations, d->sql_dir))
+            d->project = *p;
+    }
+    if (d->project.tool && !own_database(l->arena, &d->project, &ignored))
+        d->project.tool = NULL;
+}
+
 /* Nothing can be said of a directory that may not be looked into. */
 static bool
 can_look(const char *dir, Error *err)
@@ -440,8 +462,14 @@ tool_detect(Arena *arena, const DetectOptions *options, Detection *ret, Error *e
     const char *dir = options->dir ? options->dir : ".";
     bool command = options->command && options->command[0];
     if (strcmp(name, "none") == 0 || strcmp(name, "sql") == 0) {
+        Looking look = {.arena = arena,
+                        .options = options,
+                        .dir = dir,
+                        .package = arena_make(arena, Package),
+                        .found = &d};
         d.sql = strcmp(name, "sql") == 0;
         d.sql_dir = str_dup(arena, str_of(d.sql ? options->sql_dir : NULL));
+        find_owner(&look);
         *ret = d;
         return true;
     }
@@ -466,7 +494,7 @@ tool_detect(Arena *arena, const DetectOptions *options, Detection *ret, Error *e
         ok = take_named(&l, named, err);
     else
         ok = look_for_all(&l, err) && settle(&l, err);
-    if (!ok || (d.found && !d.project.url && !own_database(arena, &d.project, err)))
+    if (!ok || (d.project.tool && !d.project.url && !own_database(arena, &d.project, err)))
         return false;
     *ret = d;
     return true;

@@ -300,3 +300,26 @@ code_block(Str text, const char *key)
     }
     return value;
 }
+
+/* process.env.X! -> X; a name that would be something else with more in it is none: process.env.X()
+ */
+Str
+code_variable(Str text, const char *key)
+{
+    static const char *const starts[] = {"process.env.", "process.env[", "env("};
+    Str value = behind_key(text, key);
+    for (size_t i = 0; i < COUNT_OF(starts); i++) {
+        if (!str_starts(value, str_of(starts[i])))
+            continue;
+        Str name = str_trim(str_sub(value, strlen(starts[i]), value.n));
+        if (name.n && is_quote(name.p[0]))
+            name = str_sub(name, 1, name.n);
+        size_t n = 0;
+        while (n < name.n &&
+               (name.p[n] == '_' || (name.p[n] >= 'A' && name.p[n] <= 'Z') ||
+                (name.p[n] >= 'a' && name.p[n] <= 'z') || (name.p[n] >= '0' && name.p[n] <= '9')))
+            n++;
+        return str_sub(name, 0, n);
+    }
+    return STR_ABSENT;
+}

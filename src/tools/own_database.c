@@ -59,9 +59,8 @@ own_set_parts(Arena *arena, Project *project, const OwnParts *own, const char *f
     own_set_url(arena, project, str_of(dburl_reveal(arena, &url)), from);
 }
 
-/* A variable of the process, or of the .env beside. */
-static bool
-variable(Arena *arena, const Project *project, Str name, Str *ret, Error *err)
+bool
+own_variable(Arena *arena, const Project *project, Str name, Str *ret, Error *err)
 {
     static const char *const files[] = {".env", "prisma/.env"};
     const char *key = str_dup(arena, name), *value = env_get(project->environ_, key);
@@ -175,14 +174,16 @@ from_prisma_key(Arena *arena, Project *project, Str block, const char *key, Erro
     char *from = str_printf(arena, "%s, %s", details->config, key);
     if (str_starts(line, STR("env("))) {
         words_add(arena, &details->url_variables, name);
-        if (!variable(arena, project, name, &value, err))
+        if (!own_variable(arena, project, name, &value, err))
             return false;
         from = str_printf(arena, STR_FMT " (%s)", STR_ARG(name), details->config);
     }
     if (str_starts(value, STR("file:")))
         value = prisma_file(arena, details->config, value);
-    if (!project->url)
+    if (!project->url) {
         own_set_url(arena, project, value, from);
+        project->url_is_direct = project->url && strcmp(key, "directUrl") == 0;
+    }
     return true;
 }
 
@@ -518,7 +519,7 @@ own_database(Arena *arena, Project *project, Error *err)
     if (tool == tool_row(TOOL_YOYO))
         return from_ini(arena, project, "DEFAULT", "database", err);
     if (tool == tool_row(TOOL_PRISMA))
-        return from_prisma(arena, project, err);
+        return from_prisma(arena, project, err) && own_code_database(arena, project, err);
     if (tool == tool_row(TOOL_RAILS))
         return from_rails(arena, project, err);
     if (tool == tool_row(TOOL_LARAVEL))
@@ -533,5 +534,5 @@ own_database(Arena *arena, Project *project, Error *err)
         return from_properties(arena, project, "flyway.", err);
     if (tool == tool_row(TOOL_LIQUIBASE))
         return from_properties(arena, project, "", err);
-    return own_json_database(arena, project, err);
+    return own_json_database(arena, project, err) && own_code_database(arena, project, err);
 }

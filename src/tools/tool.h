@@ -102,8 +102,9 @@ struct Project {
     const char *schema, *table; /* as configured; else the row's */
     /* The database that the tool's own files name (contract 3.4), and where. */
     char *url, *url_from;
-    char *script;  /* package.json: the name of the script; NULL = none */
-    void *details; /* of the tool's own logic */
+    bool url_is_direct; /* they also name a pooled one, for the service (Prisma's directUrl) */
+    char *script;       /* package.json: the name of the script; NULL = none */
+    void *details;      /* of the tool's own logic */
 };
 
 typedef struct DetectOptions {
@@ -118,10 +119,10 @@ typedef struct DetectOptions {
 } DetectOptions;
 
 typedef struct Detection {
-    bool found;    /* `project` is the tool; else nothing, or SQL files alone */
-    bool sql;      /* lockstep applies SQL files itself (sql_dir), also of Prisma and Drizzle */
-    char *sql_dir; /* where, when `sql`: the one found beside, or the tool's own */
-    Project project;
+    bool found;      /* `project` is the tool; else nothing, or SQL files alone */
+    bool sql;        /* lockstep applies SQL files itself (sql_dir), also of Prisma and Drizzle */
+    char *sql_dir;   /* where, when `sql`: the one found beside, or the tool's own */
+    Project project; /* when `sql`: the tool that the files are of, `tool` NULL = none */
     VEC(Project) candidates; /* all that was seen, for `detect` */
 } Detection;
 

@@ -12,6 +12,7 @@ import pytest
 from support import net, secrets, tools
 from support.binary import BINARY, Lockstep
 from support.engine import Link
+from support.servers import APP_PASSWORD
 
 SERVED = ("--", "echo", "served")
 WEAK_PASSWORD = secrets.register("weak-r0le-pass")
@@ -217,6 +218,64 @@ def test_probes_while_django_migrates(django_on_postgres):
     running.signal(signal.SIGTERM)
     running.finish(expect=128 + signal.SIGTERM)
     assert project.versions() > 10
+
+
+# -- which database -------------------------------------------------------------------------------
+
+
+def test_database_of_another_kind(lockstep):
+    """Where nothing migrates, the service's own database is nobody's business."""
+    lockstep.env["DATABASE_URL"] = "mongodb://u@h/d"
+    result = lockstep.run("run", *SERVED)
+    assert result.out == "served\n" and "Migration skipped" in result.err, result
+    lockstep.run("status", "--check")
+    lockstep.write("migrations/1_a.sql", "CREATE TABLE a (id integer);\n")
+    refused = lockstep.run("run", *SERVED, expect=2)
+    assert "DATABASE_URL: unknown scheme 'mongodb'" in refused.err, refused
+
+
+def test_server_whose_kind_only_the_framework_knows(django_on_postgres):
+    project, db = django_on_postgres, django_on_postgres.db
+    run = project.runner
+    run.env.pop("DATABASE_URL")
+    settings = (run.dir / "site_/settings.py").read_text(encoding="utf-8")
+    run.write("site_/settings.py", PARTS + settings[settings.index("SECRET_KEY") :])
+    run.env.update(DB_HOST="127.0.0.1", DB_PORT=str(db.server.port), DB_NAME=db.name)
+    # Not all that it needs: it says so itself.
+    found = run.run("detect", "--json", expect=2)
+    assert "Django said: KeyError: 'DB_USER'" in found.err, found
+    run.env.update(DB_USER="app", DB_PASSWORD=APP_PASSWORD)
+    assert run.run("detect", "--json").json()["database_from"].startswith("DB_HOST, DB_PORT")
+    assert run.run("run", *SERVED).out == "served\n" and migrated(project)
+
+
+def test_database_that_nothing_names(django):
+    django.runner.env.pop("DATABASE_URL")
+    found = django.runner.run("detect", "--json").json()
+    assert found["tool"] == "django" and found["database"] is found["database_from"] is None
+    refused = django.runner.run("run", *SERVED, expect=2)
+    assert "Django said: KeyError: 'DATABASE_URL'" in refused.err, refused
+
+
+def test_database_of_prisma_without_its_program(lockstep, postgres):
+    """Its schema says which variable, and which one is direct."""
+    project = project_of("prisma", lockstep, postgres)
+    project.without_programs()
+    url = lockstep.env.pop("DATABASE_URL")
+    lockstep.write(
+        "prisma/schema.prisma",
+        'datasource db {\n  url = env("MINE")\n  directUrl = env("STRAIGHT")\n}\n',
+    )
+    for env, variable in (
+        ({"MINE": url}, "MINE"),
+        ({"DATABASE_URL": url}, ""),
+        ({"MINE": "postgres://pool@h/d", "DATABASE_URL": "x://", "STRAIGHT": url}, "STRAIGHT"),
+    ):
+        found = lockstep.run("detect", "--json", env=env).json()
+        wanted = f"{variable} (prisma/schema.prisma)" if variable else "DATABASE_URL"
+        assert (found["tool"], found["database_from"]) == ("sql", wanted), found
+    native = {"MINE": url, "LOCKSTEP_TOOL": "sql"}
+    assert lockstep.run("run", *SERVED, env=native).out == "served\n" and migrated(project)
 
 
 # -- what an image may lack -------------------------------------------------------------------------

@@ -243,8 +243,9 @@ static void
 test_db_refused(void **state)
 {
     (void)state;
-    refused(ENV("DB_HOST=h", "DB_NAME=d"), "nothing says of which kind", "DB_ENGINE");
-    refused(ENV("DB_HOST=h", "DB_PORT=1433"), "nothing says of which kind", "DATABASE_URL");
+    choose(ENV("DB_HOST=h", "DB_PORT=1433", "DB_NAME=d"));
+    assert_null(choice.engine);
+    assert_string_equal(choice.from, "DB_HOST, DB_PORT, DB_NAME");
     refused(ENV("DB_HOST=h", "DB_ENGINE=mssql"), "unknown database engine 'mssql'", "PostgreSQL");
     refused(ENV("DB_HOST=h", "DB_CONNECTION=sqlite"), "without a name", "DB_NAME");
     refused(ENV("DB_HOST=h", "DB_CONNECTION=postgres://u:pass@h/d"), "no engine is named",

@@ -492,6 +492,11 @@ test_prisma_without_its_program(void **state)
     nothing(f);
     assert_true(found.sql);
     assert_string_equal(shown(f, found.sql_dir), "prisma/migrations");
+    assert_string_equal(shown(f, found.project.url + strlen("sqlite:")), "prisma/dev.db");
+    options.tool = "sql";
+    nothing(f);
+    assert_non_null(found.project.url);
+    options.tool = NULL;
     options.sql_dir = NULL;
     nothing(f);
     assert_true(found.sql);
@@ -511,6 +516,48 @@ test_drizzle(void **state)
     migrations_are(f, "mine");
     assert_string_equal(found.project.table, "t");
     assert_string_equal(found.project.schema, "public");
+}
+
+/* A quoted text, or a variable by its name; nothing is computed. */
+static void
+test_databases_in_code(void **state)
+{
+    static const struct {
+        const char *tool, *file, *code, *url, *from;
+    } cases[] = {
+        {"drizzle", "drizzle.config.ts", "dbCredentials: {\n url: process.env.MINE!,\n}",
+         "postgres://u:p@h/mine", "MINE (drizzle.config.ts)"},
+        {"drizzle", "drizzle.config.ts", "dbCredentials: { url: 'postgres://q' }", "postgres://q",
+         "drizzle.config.ts, url"},
+        {"drizzle", "drizzle.config.ts",
+         "dialect: 'mysql', dbCredentials: { host: 'h', user: process.env['ME'], database: 'd' }",
+         "mysql://me@h/d", "drizzle.config.ts, dbCredentials"},
+        {"drizzle", "drizzle.config.ts", "dbCredentials: { url: makeUrl() }", "?", NULL},
+        {"drizzle", "drizzle.config.ts", "dbCredentials: { url: process.env.NOT_SET ?? '' }", "?",
+         NULL},
+        {"mikro-orm", "mikro-orm.config.js", "clientUrl: process.env[\"MINE\"],",
+         "postgres://u:p@h/mine", "MINE (mikro-orm.config.js)"},
+        {"typeorm", "data-source.js", "new DataSource({ url: process.env.MINE, migrations: [] })",
+         "postgres://u:p@h/mine", "MINE (data-source.js)"},
+        {"prisma", "prisma.config.ts", "datasource: { url: env('MINE') }", "postgres://u:p@h/mine",
+         "MINE (prisma.config.ts)"},
+        {"prisma", "prisma.config.ts", "datasource: { url: env('ME'), directUrl: env<E>('MINE') }",
+         "me", "ME (prisma.config.ts)"},
+    };
+    Fixture *f = *state;
+    in_path(f, "node npm");
+    put(f, "package.json", "{\"dependencies\": {\"typeorm\": \"*\"}}");
+    set_variable(f, "MINE", "postgres://u:p@h/mine");
+    set_variable(f, "ME", "me");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        program(f,
+                str_printf(f->arena, "node_modules/.bin/%s",
+                           strcmp(cases[i].tool, "drizzle") == 0 ? "drizzle-kit" : cases[i].tool));
+        put(f, cases[i].file, cases[i].code);
+        options.tool = cases[i].tool;
+        database_is(f, cases[i].url, cases[i].from);
+        assert_int_equal(unlink(at(f, cases[i].file)), 0);
+    }
 }
 
 static void
@@ -922,6 +969,7 @@ main(void)
         T(test_prisma),
         T(test_prisma_without_its_program),
         T(test_drizzle),
+        T(test_databases_in_code),
         T(test_sequelize),
         T(test_json_databases),
         T(test_graphile),
