@@ -25,6 +25,7 @@
 
 /* Descendants that are not our children yet end without our being told: looked for this often. */
 enum { LOOK_MS = 20 };
+enum { KEEPER_FDS = 1024 }; /* closed one by one before Linux 5.9 */
 enum { LINE_CEILING = 64 * 1024, PIECES = 16, PIECES_LAST = 1024 };
 
 typedef struct Stream {
@@ -37,6 +38,7 @@ typedef struct Child {
     Wait *wait;
     const ChildSpec *spec;
     pid_t pid;
+    pid_t keeper; /* ends the group when we are killed; -1 = none, or not any more */
     Stream streams[2];
     int events; /* epoll: readable when a stream or the end of the child is there */
     int pidfd;  /* -1 = a kernel before 5.3 */
@@ -102,6 +104,40 @@ become_child(const ChildSpec *spec, const char *program, pid_t parent, Ends ends
     _exit(127);
 }
 
+/* A process that does nothing but outlive us: SIGKILL leaves us no time, and the kernel tells the
+ * child alone. It holds no descriptor (a connection that stays open would keep the lock), and every
+ * signal but the one that tells of our end is blocked. */
+static NORETURN void
+become_keeper(pid_t parent, pid_t group)
+{
+    sigset_t all, wanted;
+    int signo = 0;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGUSR1);
+    setpgid(0, 0);
+    if (close_range(0, ~0U, 0) != 0)
+        for (int fd = 0; fd < KEEPER_FDS; fd++)
+            close(fd);
+    if (prctl(PR_SET_PDEATHSIG, SIGUSR1) != 0)
+        _exit(0);
+    while (getppid() == parent && sigwait(&wanted, &signo) != 0)
+        ;
+    kill(-group, SIGKILL);
+    _exit(0);
+}
+
+static void
+end_keeper(Running *r)
+{
+    if (r->keeper > 0) {
+        kill(r->keeper, SIGKILL);
+        waitpid(r->keeper, NULL, 0);
+    }
+    r->keeper = -1;
+}
+
 /* 0, or why exec failed: the write end closes by itself when it succeeds. */
 static int
 read_report(int fd)
@@ -131,6 +167,8 @@ launch(
     int why = read_report(report[0]);
     if (why)
         waitpid(r->pid, NULL, 0);
+    else if (r->spec->group_dies_with_us && (r->keeper = fork()) == 0)
+        become_keeper(self, r->pid);
     return why;
 }
 
@@ -238,6 +276,7 @@ family_is_gone(Running *r)
         if (pid != r->pid)
             continue;
         r->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        end_keeper(r);
         close_fd(&r->pidfd); /* leaves the epoll by that */
         r->deadline_ms = -1; /* the child was in time */
         if (r->kill_at_ms < 0)
@@ -334,6 +373,7 @@ begin(Running *r, Arena *arena, Wait *w, const ChildSpec *spec, Error *err)
     *r = (Running){.wait = w,
                    .spec = spec,
                    .pid = -1,
+                   .keeper = -1,
                    .status = -1,
                    .events = -1,
                    .pidfd = -1,

@@ -36,6 +36,9 @@ typedef struct ChildSpec {
     /* Before the family is told to end: a last look at it. May be NULL. */
     void (*stopping)(void *ctx);
     void *stopping_ctx;
+    /* Should we be killed ourselves, its whole group goes with us, not only the child: what
+     * `npm run` started would work on without the lock. */
+    bool group_dies_with_us;
     int64_t grace_ms;   /* between TERM and KILL when stopped */
     int64_t timeout_ms; /* 0 = none */
 } ChildSpec;

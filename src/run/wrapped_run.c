@@ -116,6 +116,7 @@ start_tool(Lead *l, char *const *argv, Output *output, int *ret_status, Error *e
                       .line_ctx = output,
                       .stopping = guard_stopping_tool,
                       .stopping_ctx = &l->guard,
+                      .group_dies_with_us = true,
                       .grace_ms = o->grace_ms};
     FAULT_POINT("tool.start");
     guard_running(&l->guard, true);

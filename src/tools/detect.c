@@ -261,8 +261,14 @@ refuse_several(const Detection *d, const char *sql_dir, Error *err)
     const char *number = n - 2 < COUNT_OF(numbers) ? numbers[n - 2] : "several";
     error_set(err, ERROR_USAGE, "%s migration tools were found: " STR_FMT, number,
               STR_ARG(strbuf_str(&list)));
-    return error_hint(err, "Choose one with --tool NAME (LOCKSTEP_TOOL)%s",
-                      sql_dir ? "; 'sql' is the name for SQL files." : ".");
+    StrBuf names = strbuf_new(scratch, 8192);
+    for (size_t i = 0; i < n && i < 8; i++)
+        strbuf_printf(&names, "%s--tool %s",
+                      i == 0       ? ""
+                      : i + 1 == n ? " or "
+                                   : ", ",
+                      i < d->candidates.n ? d->candidates.p[i].tool->name : "sql");
+    return error_hint(err, "Choose one: " STR_FMT " (LOCKSTEP_TOOL).", STR_ARG(strbuf_str(&names)));
 }
 
 /* SQL files that lockstep can apply as well, where the tool itself is not there. */

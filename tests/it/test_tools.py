@@ -311,6 +311,31 @@ def test_sigkill(project):
         assert project.hits() == 1
 
 
+def test_sigkill_leaves_no_grandchild(lockstep, postgres):
+    """The node behind `npm run` and its shell goes too: nobody holds the lock under which it works."""
+    tools.Project(tools.case("npm"), lockstep, postgres)
+    lockstep.write(
+        "schema.js",
+        "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000);\n"
+        "require('fs').writeFileSync('pid', String(process.pid));\n",
+    )
+    mark = lockstep.dir / "pid"
+    running = lockstep.start("run", "--", "echo", "served")
+    net.until(lambda: mark.exists() and mark.read_text(), timeout=30, what="the script")
+    running.signal(signal.SIGKILL)
+    running.finish(expect=137)
+    net.until(lambda: not still(int(mark.read_text())), timeout=10, what="the script's end")
+
+
+def still(pid):
+    """What /proc says of it, while it runs."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    return None if text.rpartition(")")[2].split()[0] == "Z" else text
+
+
 # -- which role, and whose secrets ------------------------------------------------------------------
 
 
