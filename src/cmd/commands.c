@@ -33,7 +33,6 @@ static const CommandOption deploy_options[] = {
 static const CommandOption check_options[] = {
     {"json", NULL, "print one JSON object"},
     {"format", FINDINGS_FORMS, "for people, programs, or a forge's annotations and reports"},
-    {"fail-level", "LEVEL", "of the framework's own check: ERROR (default), WARNING ..."},
     {NULL, NULL, NULL},
 };
 static const CommandOption json_only[] = {
@@ -116,7 +115,7 @@ const Command commands[] = {
         .examples = "lockstep run -- node server.js\n"
                     "lockstep run --wait 2m --health 8080 -- gunicorn app:app\n"
                     "ENTRYPOINT [\"/usr/local/bin/lockstep\", \"run\", \"--\"]   in a Dockerfile",
-        .settings = "database,migrations,run,waiting,safety,output",
+        .settings = "database,migrations,run,waiting,safety,checks,output",
         .takes_program = true,
         .loads_settings = true,
         .run = cmd_run,
@@ -135,7 +134,7 @@ const Command commands[] = {
                     "lockstep migrate --dir db/migrations --url sqlite:app.db\n"
                     "lockstep migrate --dry-run",
         .options = migrate_options,
-        .settings = "database,migrations,waiting,safety,output",
+        .settings = "database,migrations,waiting,safety,checks,output",
         .run = cmd_migrate,
     },
     {

@@ -24,6 +24,31 @@ static const char *const generators[] = {
     "prisma migrate dev", "prisma db push",   "drizzle-kit push",  "drizzle-kit generate",
 };
 
+/* What a project's own command or another spelling of a tool's is known by. */
+static const char *const others[] = {
+    "npm run migrate",
+    "npm run db:migrate",
+    "npm run migrate:deploy",
+    "npm run migrate:up",
+    "yarn migrate",
+    "yarn db:migrate",
+    "yarn run migrate",
+    "pnpm migrate",
+    "pnpm db:migrate",
+    "pnpm run migrate",
+    "pnpm run db:migrate",
+    "bun run migrate",
+    "rails db:prepare",
+    "rake db:migrate",
+    "sequelize db:migrate",
+    "doctrine:migrations:migrate",
+    "django-admin migrate",
+    "diesel migration run",
+    "sqlx migrate run",
+    "dbmate up",
+    "goose up",
+};
+
 /* Where the words of `what` begin in the line, as words; SIZE_MAX = not there. */
 static bool
 says(Str line, const char *what)
@@ -64,21 +89,26 @@ applying_words(const Tool *tool, char *ret)
     return true;
 }
 
-/* The first row whose words the text says, with them; TOOL_COUNT = none. */
-static ToolId
-applied_by(Str text, char *ret_words)
+/* The first words by which something is applied that the text says. */
+static bool
+applies(Str text, char *ret_words)
 {
     for (int id = 0; id < TOOL_COUNT; id++)
         if (applying_words(tool_row((ToolId)id), ret_words) && says(text, ret_words))
-            return (ToolId)id;
-    return TOOL_COUNT;
+            return true;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        (void)snprintf(ret_words, PATTERN_MAX, "%s", others[i]);
+        if (says(text, ret_words))
+            return true;
+    }
+    return false;
 }
 
 bool
 tool_applies(Str text)
 {
     char words[PATTERN_MAX];
-    return text.p && applied_by(text, words) != TOOL_COUNT;
+    return text.p && applies(text, words);
 }
 
 static void
@@ -113,7 +143,7 @@ look_at_line(Arena *arena, Str text, const char *file, size_t line, Findings *re
         return;
     }
     char words[PATTERN_MAX];
-    if (applied_by(text, words) == TOOL_COUNT)
+    if (!applies(text, words))
         return;
     /* `release: ...`, `release_command = ...`, `preDeployCommand: ...`: in one container. */
     bool once = str_starts(trimmed, STR("release")) || says(text, "preDeployCommand");

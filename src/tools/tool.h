@@ -60,6 +60,7 @@ typedef struct Tool {
      * that mark one; `undo_to`: all after {to} ({number}: its digits; Django: {app} {name});
      * `undo_all`: where there is another way for that. {from}: the oldest that goes. */
     const char *apply, *undo, *undo_to, *undo_all, *preview, *model_drift, *deploy_check;
+    const char *drift_says; /* in what `model_drift` prints when there is some */
     /* Version table: schema NULL = where unqualified names go. */
     const char *schema, *table;
     const char *columns[TOOL_WORDS]; /* that are there, so that tables of one name are told apart */

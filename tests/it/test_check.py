@@ -42,11 +42,16 @@ def test_scripts(sqlite_app):
         "python manage.py makemigrations --check\nexec gunicorn app\n"
     )
     (app.dir / "Procfile").write_text("release: flask db upgrade\nweb: gunicorn app\n")
+    (app.dir / "start.sh").write_text(
+        "#!/bin/sh\nnpm run migrate:dev\nnpm run migrate\nbundle exec rails db:prepare\n"
+    )
     found = {(one["file"], one["line"]): one["rule"] for one in findings(app, expect=6)}
     assert found == {
         ("docker-entrypoint.sh", 3): "generates-at-deploy",
         ("docker-entrypoint.sh", 4): "entrypoint-migrates",
         ("Procfile", 1): "migrates-by-hand",
+        ("start.sh", 3): "migrates-by-hand",
+        ("start.sh", 4): "migrates-by-hand",
     }
     text = app.run("check", expect=6).out
     assert "`flask db upgrade` runs without a lock: deploys at once migrate at once" in text
@@ -117,12 +122,24 @@ def test_django(lockstep, postgres):
     # The fixture's migrations are written by hand, and say less than the models.
     found = findings(runner)
     assert any("security.W" in one["message"] for one in found), found
-    assert "model-drift" in rules(found)
+    (drift,) = [one["message"] for one in found if one["rule"] == "model-drift"]
+    assert "does: - " in drift, drift
+    # A comparison that fails for another reason is no drift.
+    lost = {"DATABASE_URL": "postgres://app@127.0.0.1:1/app", "LOCKSTEP_WAIT": "0"}
+    apart = json.loads(runner.run("check", "--json", env=lost, expect=6).out)["findings"]
+    assert all("RuntimeWarning" not in one["message"] for one in apart), apart
     subprocess.run(["/usr/bin/python3", "manage.py", "makemigrations"], cwd=runner.dir, check=True,
                    env=runner.env, stdout=subprocess.DEVNULL)
     assert "model-drift" not in rules(findings(runner))
     found = findings(runner, "--fail-level", "WARNING", expect=6)
     assert "error" in [one["severity"] for one in found if one["rule"] == "framework"]
+    # The level is a setting: a run that looks first has it too.
+    refused = runner.run("run", "--preflight", "--fail-level=WARNING", "--", "echo", "served", expect=6)
+    assert "Django's own check failed" in refused.err and not refused.out, refused
+    runner.env["LOCKSTEP_FAIL_LEVEL"] = "WARNIGN"
+    refused = runner.run("migrate", "--preflight", expect=2)
+    assert "Did you mean 'WARNING'?" in refused.err, refused
+    del runner.env["LOCKSTEP_FAIL_LEVEL"]
     project.close()
 
 
