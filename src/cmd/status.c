@@ -271,7 +271,8 @@ print_last_failure(Cli *cli, const Look *look, StrBuf *out)
     strbuf_printf(out, "\nThe last run failed (" STR_FMT "): " STR_FMT "\n",
                   STR_ARG(history_cell(&run, 0, "started_at")), STR_ARG(error));
     const Project *project = look->options.project;
-    if (!project || (project->tool->flags & TOOL_GENERIC) || tool_blocked(&survey->tool))
+    /* A trouble below says what was left, and what to do. */
+    if (!project || (project->tool->flags & TOOL_GENERIC) || survey->tool.troubles.n)
         return;
     strbuf_printf(
         out,

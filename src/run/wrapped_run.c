@@ -174,12 +174,27 @@ refuse_trouble(const ToolTrouble *trouble, Error *err)
     return error_hint(err, "%s", trouble_hint(scratch, trouble));
 }
 
+/* What keeps the tool from going on, or what this start left behind besides (an invalid index). */
+static const ToolTrouble *
+left_behind(const ToolState *before, const ToolState *after)
+{
+    const ToolTrouble *blocked = tool_blocked(after);
+    for (size_t i = 0; i < after->troubles.n && !blocked; i++) {
+        bool known = false;
+        for (size_t k = 0; k < before->troubles.n; k++)
+            known |= strcmp(before->troubles.p[k].what, after->troubles.p[i].what) == 0;
+        if (!known)
+            return &after->troubles.p[i];
+    }
+    return blocked;
+}
+
 static bool
-tool_failed(const Lead *l, const Output *output, int status, Error *err)
+tool_failed(const Lead *l, const ToolState *before, const Output *output, int status, Error *err)
 {
     const Tool *tool = l->options->project->tool;
     const char *telling = output->first_error[0] ? output->first_error : output->last;
-    const ToolTrouble *trouble = tool_blocked(&l->survey->tool);
+    const ToolTrouble *trouble = left_behind(before, &l->survey->tool);
     SCRATCH_ARENA(scratch);
     Str shown = secret_redact(scratch, str_of(telling));
     error_set(err, ERROR_FAILED, "%s failed with exit code %d%s" STR_FMT, tool->title, status,
@@ -273,7 +288,7 @@ run_once(Lead *l, char *const *argv, Error *err)
     if (!ended || err->code != ERROR_NONE)
         return false;
     if (status != 0)
-        return tool_failed(l, &output, status, err);
+        return tool_failed(l, &before, &output, status, err);
     return l->options->rollback || believe(l, err);
 }
 
@@ -410,9 +425,12 @@ static void
 record_late(Lead *l, Error *err)
 {
     Error second = ERROR_INIT;
+    Plan now = l->survey->plan;
     wait_cleanup_begin(l->wait);
+    l->survey->plan = (Plan){0}; /* it says from which version: from none */
     if (db_alive(l->control) && !lead_make_tables(l, &second) && err->code == ERROR_NONE)
         *err = second;
+    l->survey->plan = now;
     wait_cleanup_end(l->wait);
 }
 

@@ -82,9 +82,11 @@ add_revision(Alembic *a, const char *path)
         return false;
     }
     read_revision(scratch, &lines, &r);
-    if (r.revision.kind == PY_NONE)
-        return true; /* a helper; a revision in the old style (its id in the file's name) has none
-                      */
+    if (r.revision.kind == PY_NONE) {
+        /* Alembic takes every module here for one: it may be said in another way. */
+        files_unknown(a->arena, a->files, "'%s' does not say plainly which revision it is", path);
+        return false;
+    }
     ToolMigration m = {0};
     bool ok = r.revision.kind == PY_TEXT && r.revision.text.n &&
               push_texts(a->arena, &r.down, &m.after) && push_texts(scratch, &r.labels, &labels);

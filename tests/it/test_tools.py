@@ -135,6 +135,8 @@ def test_life(project, reference):
     assert again.out.endswith("served\n"), again
     if native:
         assert project.runner.status()["state"] == "current"
+    (*_, ran) = run("history", "--json").json()["runs"]
+    assert not ran["from_version"], ran
 
     project.add("new")
     project.starts()

@@ -118,6 +118,31 @@ def test_a_failed_run_of_a_tool_with_transactions(project):
     assert "resumes" not in text.out, text
 
 
+CONCURRENTLY = """from alembic import op
+revision, down_revision, branch_labels, depends_on = "a4", "a3", None, None
+def upgrade():
+    with op.get_context().autocommit_block():
+        op.execute("CREATE UNIQUE INDEX CONCURRENTLY users_email ON users (email)")
+"""
+
+
+@named("alembic")
+def test_an_invalid_index(project):
+    """What a transaction does not undo is told where the migration fails, and repaired."""
+    project.own()
+    project.db.execute("INSERT INTO users (name, email) VALUES ('a', 'x'), ('b', 'x')")
+    project.runner.write("alembic/versions/a4_index.py", CONCURRENTLY)
+    failed = project.runner.run("migrate", expect=1)
+    assert "'users_email' of 'users' is invalid" in failed.err, failed
+    assert "`lockstep repair` does that" in failed.err, failed
+    text = project.runner.run("status").out
+    assert "is invalid" in text and "undid the migration" not in text, text
+    project.runner.run("repair", "--yes")
+    project.db.execute("DELETE FROM users")
+    project.runner.run("migrate")
+    assert project.runner.status()["state"] == "current"
+
+
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "mysql"])
 def test_golang_dirty(sql, engine):
     app = sql("golang-migrate", engine)

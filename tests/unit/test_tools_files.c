@@ -173,6 +173,9 @@ test_alembic(void **state)
         "revision = 'c1'\ndown_revision = 'a1'\ndepends_on = ('side',)\n");
     expect(f, "a1 a2 b1 a3 c1");
     assert_int_equal(f->files.heads.n, 2);
+    /* Two at once, and none that could be seen: Alembic takes every module for a revision. */
+    put(f, "alembic/versions/ee.py", "revision, down_revision = 'e1', 'c1'\n");
+    expect_unknown(f, "does not say plainly");
     put(f, "alembic/versions/ee.py", "revision = 'd1'\ndown_revision = 'gone'\n");
     expect_unknown(f, "'gone'");
     put(f, "alembic/versions/ee.py", "revision = make()\ndown_revision = 'a1'\n");
