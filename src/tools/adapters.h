@@ -19,10 +19,11 @@
 typedef struct ToolDetails {
     const Package *package;  /* package.json, read once; never NULL */
     const Tool *script_tool; /* that its script of migrations drives; NULL = none, or not told */
-    bool forced;         /* --tool or --command names this tool: the markers need not prove it */
-    char *config;        /* the tool's own file that was read: "alembic.ini" */
-    Words versions;      /* directories of migrations where there can be several (Alembic) */
-    char *settings;      /* Django: the module of its settings, "mysite.settings" */
+    bool forced;    /* --tool or --command names this tool: the markers need not prove it */
+    bool elsewhere; /* its command line may say where its migrations are, or its configuration */
+    char *config;   /* the tool's own file that was read: "alembic.ini" */
+    Words versions; /* directories of migrations where there can be several (Alembic) */
+    char *settings; /* Django: the module of its settings, "mysite.settings" */
     Words url_variables; /* besides the row's: the ones its own files name, prisma's env("X") */
     const char *mode_variable; /* "RAILS_ENV", to be set to `mode` where it is not set */
     char *mode;                /* the section of its configuration that was read */
@@ -81,6 +82,9 @@ const char *package_script(const Package *package, const char *name);
  * place of its name. NULL = there is no such script. */
 char **script_words(Arena *arena, const Package *package, const char *name);
 bool words_apply(char *const *words); /* false: they make migrations, or are not for here */
+/* They start the project's tool as it would be started without them (`apply`, `prefix`): no option
+ * or variable more that changes what it is for. */
+bool words_are_usual(char *const *words, const Project *project);
 /* A program whose SQL files lockstep applies itself: dbmate, goose ... */
 bool script_is_native(Arena *arena, const char *script);
 /* The command line of a script of package.json into `project`: the tool's own program where it is

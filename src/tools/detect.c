@@ -411,7 +411,9 @@ take_command(Looking *l, const Tool *named, Error *err)
         return false;
     for (; *command; command++)
         words_add(l->arena, &words, str_of(*command));
-    project.apply = words_end(l->arena, &words);
+    words_end(l->arena, &words);
+    details_of(&project)->elsewhere = !words_are_usual(words.p, &project);
+    project.apply = words.p;
     project.prefix = NULL;
     project.missing = project.script = NULL;
     l->found->found = true;

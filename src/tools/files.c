@@ -18,8 +18,11 @@ bool
 tool_files(Arena *arena, const Project *project, ToolFiles *ret, Error *err)
 {
     const Tool *tool = project->tool;
+    const ToolDetails *details = details_of(project);
     ToolFiles files = {0};
-    if (!tool->files)
+    if (details && details->elsewhere)
+        files_unknown(arena, &files, "its command line may say where its migrations are");
+    else if (!tool->files)
         files_unknown(arena, &files, "only %s itself can tell its migrations", tool->title);
     else if (!tool->files(arena, project, &files, err))
         return false;

@@ -153,6 +153,30 @@ drizzle_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
 
 /* ---- Knex, MikroORM, db-migrate, graphile-migrate ---- */
 
+/* `knex init` writes a part for each environment. Of a part that takes more from elsewhere (`...`)
+ * the text around it tells, as long as it says it once. */
+static Str
+part_of_mode(Project *project, Str text)
+{
+    ToolDetails *details = details_of(project);
+    const char *set = env_get(project->environ_, "NODE_ENV");
+    const char *mode = set && *set ? set : project->mode;
+    Str part = mode ? code_block(text, mode) : STR_ABSENT;
+    if (part.p && mode == project->mode) {
+        details->mode = project->mode;
+        details->mode_variable = "NODE_ENV";
+    }
+    if (!part.p)
+        part = code_block(text, "development");
+    if (!part.p || text_has(part, "migrations"))
+        return part.p ? part : text;
+    if (!text_has(part, "..."))
+        return part;
+    size_t once = str_find_str(text, STR("migrations"));
+    details->elsewhere |= text_has(str_sub(text, once + 1, text.n), "migrations: {");
+    return text;
+}
+
 static void
 inspect_block(Arena *arena, Project *project, Str text, const char *key)
 {
@@ -199,7 +223,9 @@ node_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
             set_dir(arena, project, str_of(fs_join(arena, dir, "committed")));
         return true;
     }
-    inspect_block(arena, project, text, tool == tool_row(TOOL_KNEX) ? "directory" : "path");
+    bool knex = tool == tool_row(TOOL_KNEX);
+    inspect_block(arena, project, knex ? part_of_mode(project, text) : text,
+                  knex ? "directory" : "path");
     return true;
 }
 
@@ -222,8 +248,12 @@ sequelize_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     }
     Str dir = code_value(arena, rc, "migrations-path", &there);
     set_dir(arena, project, there ? dir : STR("migrations"));
-    set_table(arena, project, code_value(arena, config, "migrationStorageTableName", &ignored),
-              code_value(arena, config, "migrationStorageTableSchema", &ignored));
+    const char *set = env_get(project->environ_, "NODE_ENV");
+    const char *mode = set && *set ? set : project->mode ? project->mode : "development";
+    Str part = code_block(config, mode);
+    part = part.p ? part : config;
+    set_table(arena, project, code_value(arena, part, "migrationStorageTableName", &ignored),
+              code_value(arena, part, "migrationStorageTableSchema", &ignored));
     details_of(project)->config = name ? project_path(arena, project, name) : NULL;
     *ret_is = rc.p || (is_dependency(project) && project->migrations);
     return true;

@@ -290,6 +290,37 @@ words_apply(char *const *words)
     return true;
 }
 
+/* How many of the words are those that the tool itself would be started with; 0 = they are not. */
+static size_t
+own_words(char *const *words, const Project *project)
+{
+    size_t n = 0, program = 0;
+    while (project->prefix && project->prefix[program])
+        program++;
+    for (char **own = project->apply ? project->apply + program : NULL; own && own[n]; n++)
+        if (!words[n] || strcmp(words[n], own[n]) != 0)
+            return 0;
+    return n;
+}
+
+bool
+words_are_usual(char *const *words, const Project *project)
+{
+    static const char *const harmless[] = {
+        "--", "--noinput", "--no-input", "--force", "--yes",      "-y",          "--verbose",
+        "-v", "--trace",   "--color",    "--batch", "--no-color", "--if-present"};
+    while (*words) {
+        size_t own = own_words(words, project);
+        bool known = own || (strcmp(*words, "cd") != 0 && !strchr(*words, '=') && **words != '-');
+        for (size_t i = 0; i < COUNT_OF(harmless) && !known; i++)
+            known = strcmp(*words, harmless[i]) == 0;
+        if (!known)
+            return false;
+        words += own ? own : 1;
+    }
+    return true;
+}
+
 bool
 script_is_native(Arena *arena, const char *script)
 {
@@ -372,6 +403,8 @@ script_command(Arena *arena, Project *project, const char *name, const char *scr
     bool npx = plain && strcmp(words[0], "npx") == 0 && words[1] &&
                words_of_program(project->tool, words + 1) == 1;
     project->script = str_dup(arena, str_of(name));
+    details_of(project)->elsewhere =
+        !words_are_usual(script_words(arena, details_of(project)->package, name), project);
     project->apply = project->prefix = NULL;
     project->missing = NULL;
     if (skip && start_directly(arena, project, words + skip) && !(program && hooks))

@@ -384,6 +384,84 @@ test_scripts_of_scripts(void **state)
     }
 }
 
+/* What a command line says may be somewhere else is not read out of the usual places. */
+static void
+test_scripts_with_options(void **state)
+{
+    static const struct {
+        const char *script;
+        bool known;
+    } cases[] = {
+        {"knex migrate:latest", true},
+        {"npm run build && knex migrate:latest --verbose", true},
+        {"knex migrate:latest --knexfile config/knexfile.js", false},
+        {"knex migrate:latest --env staging", false},
+        {"NODE_ENV=production knex migrate:latest", false},
+        {"cd db && knex migrate:latest", false},
+    };
+    Fixture *f = *state;
+    ToolFiles files;
+    in_path(f, "node npm");
+    program(f, "node_modules/.bin/knex");
+    put(f, "knexfile.js", "");
+    put(f, "migrations/1_a.js", "");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put(f, "package.json",
+            str_printf(f->arena, "{\"scripts\": {\"migrate\": \"%s\"}}", cases[i].script));
+        look(f);
+        assert_true(tool_files(f->arena, &found.project, &files, &f->err));
+        assert_int_equal(files.known, cases[i].known);
+        char **words;
+        assert_true(str_split_words(f->arena, str_of(cases[i].script), &words));
+        options.command = words;
+        look(f);
+        assert_true(tool_files(f->arena, &found.project, &files, &f->err));
+        assert_int_equal(files.known, cases[i].known);
+        options.command = NULL;
+    }
+}
+
+/* As `knex init` writes it. */
+static void
+test_knexfile_of_several_modes(void **state)
+{
+    static const char knexfile[] =
+        "const more = { migrations: { directory: './b' } };\n"
+        "module.exports = {\n"
+        "  development: { client: 'pg', migrations: { directory: './a' } },\n"
+        "  staging: { client: 'pg' },\n"
+        "  production: { migrations: { directory: './b', tableName: 'mine' } },\n"
+        "  test: { ...more },\n"
+        "};\n";
+    Fixture *f = *state;
+    ToolFiles files;
+    in_path(f, "node npm");
+    program(f, "node_modules/.bin/knex");
+    put(f, "knexfile.js", knexfile);
+    put(f, "a/1_a.js", "");
+    put(f, "b/1_b.js", "");
+    look(f);
+    migrations_are(f, "a");
+    options.mode = "production";
+    look(f);
+    migrations_are(f, "b");
+    assert_string_equal(found.project.table, "mine");
+    ToolEnvironment how = {0};
+    assert_string_equal(env_get(tool_environment(f->arena, &found.project, &how), "NODE_ENV"),
+                        "production");
+    options.mode = "staging"; /* says nothing of them: the usual directory, not there */
+    look(f);
+    assert_null(found.project.migrations);
+    options.mode = "test";
+    look(f);
+    migrations_are(f, "b"); /* one of several */
+    assert_true(tool_files(f->arena, &found.project, &files, &f->err));
+    assert_string_equal(files.why, "its command line may say where its migrations are");
+    set_variable(f, "NODE_ENV", "production");
+    look(f);
+    migrations_are(f, "b");
+}
+
 static void
 test_script_and_marker(void **state)
 {
@@ -962,6 +1040,8 @@ main(void)
         T(test_scripts),
         T(test_scripts_that_are_none),
         T(test_scripts_of_scripts),
+        T(test_scripts_with_options),
+        T(test_knexfile_of_several_modes),
         T(test_script_and_marker),
         T(test_dependency_tells),
         T(test_no_configuration_of_their_own),
