@@ -67,6 +67,19 @@ test_counts_and_targets(void **state)
     applied(f, "sqitch", "a b c");
     assert_string_equal(starts(f, 1, NULL), "tool revert --to b -y");
     assert_string_equal(starts(f, 3, NULL), "tool revert -y");
+    /* These cannot be run here: their documentation's own words. */
+    applied(f, "laravel", "2024_01_01_000001_a 2024_01_01_000002_b 2024_01_01_000003_c");
+    assert_string_equal(starts(f, 2, NULL), "tool artisan migrate:rollback --force --step=2");
+    assert_string_equal(starts(f, 1, "2024_01_01_000002"),
+                        "tool artisan migrate:rollback --force --step=1");
+    assert_string_equal(starts(f, 1, "0"), "tool artisan migrate:rollback --force --step=3");
+    applied(f, "ecto", "20240101000001 20240101000002");
+    assert_string_equal(starts(f, 1, NULL), "tool ecto.rollback -n 1");
+    assert_string_equal(starts(f, 1, "20240101000001"), "tool ecto.rollback -n 1");
+    applied(f, "liquibase", "1 2 3");
+    f->files.known = false;
+    assert_string_equal(starts(f, 2, NULL), "tool rollback-count --count=2");
+    assert_string_equal(starts(f, 1, "0"), "tool rollback-count --count=3");
     applied(f, "yoyo", "a b c");
     assert_string_equal(starts(f, 2, NULL), "tool rollback --batch --revision b");
 }
