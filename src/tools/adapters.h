@@ -19,11 +19,11 @@
 typedef struct ToolDetails {
     const Package *package;  /* package.json, read once; never NULL */
     const Tool *script_tool; /* that its script of migrations drives; NULL = none, or not told */
-    bool forced;    /* --tool or --command names this tool: the markers need not prove it */
-    bool elsewhere; /* its command line may say where its migrations are, or its configuration */
-    char *config;   /* the tool's own file that was read: "alembic.ini" */
-    Words versions; /* directories of migrations where there can be several (Alembic) */
-    char *settings; /* Django: the module of its settings, "mysite.settings" */
+    bool forced;         /* --tool or --command names this tool: the markers need not prove it */
+    bool elsewhere;      /* its command line or configuration may put its migrations elsewhere */
+    char *config;        /* the tool's own file that was read: "alembic.ini" */
+    Words versions;      /* directories of migrations where there can be several (Alembic) */
+    char *settings;      /* Django: the module of its settings, "mysite.settings" */
     Words url_variables; /* besides the row's: the ones its own files name, prisma's env("X") */
     const char *mode_variable; /* "RAILS_ENV", to be set to `mode` where it is not set */
     char *mode;                /* the section of its configuration that was read */

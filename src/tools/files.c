@@ -21,7 +21,8 @@ tool_files(Arena *arena, const Project *project, ToolFiles *ret, Error *err)
     const ToolDetails *details = details_of(project);
     ToolFiles files = {0};
     if (details && details->elsewhere)
-        files_unknown(arena, &files, "its command line may say where its migrations are");
+        files_unknown(arena, &files,
+                      "its command line or configuration may put its migrations elsewhere");
     else if (!tool->files)
         files_unknown(arena, &files, "only %s itself can tell its migrations", tool->title);
     else if (!tool->files(arena, project, &files, err))

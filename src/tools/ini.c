@@ -282,8 +282,10 @@ code_value(Arena *arena, Str text, const char *key, bool *ret_there)
     if (!value.p)
         return STR_ABSENT;
     if (!literal(value, &found, &end))
-        found = joined_path(arena, value);
-    return found;
+        return joined_path(arena, value);
+    Str rest = str_trim(str_sub(value, end, value.n));
+    bool goes_on = rest.n && strchr("+.%[", rest.p[0]); /* 'a' + b, 'a'.format(b) */
+    return goes_on ? STR_ABSENT : found;
 }
 
 Str

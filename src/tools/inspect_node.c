@@ -38,6 +38,18 @@ set_table(Arena *arena, Project *project, Str table, Str schema)
         project->schema = str_dup(arena, schema);
 }
 
+/* The version table by these keys of code; what is computed is not known. */
+static void
+set_table_of(
+    Arena *arena, Project *project, Str code, const char *table_key, const char *schema_key)
+{
+    bool named, placed;
+    Str table = code_value(arena, code, table_key, &named);
+    Str schema = code_value(arena, code, schema_key, &placed);
+    details_of(project)->elsewhere |= (named && !table.n) || (placed && !schema.n);
+    set_table(arena, project, table, schema);
+}
+
 static bool
 read_first(Arena *arena,
            const Project *project,
@@ -137,7 +149,7 @@ prisma_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
 bool
 drizzle_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
 {
-    bool there, ignored;
+    bool there;
     Str text;
     if (!read_config(arena, project, &text, err))
         return false;
@@ -146,8 +158,7 @@ drizzle_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     if (!there)
         out = STR("drizzle");
     set_dir(arena, project, out);
-    set_table(arena, project, code_value(arena, block, "table", &ignored),
-              code_value(arena, block, "schema", &ignored));
+    set_table_of(arena, project, block, "table", "schema");
     return true;
 }
 
@@ -180,12 +191,11 @@ part_of_mode(Project *project, Str text)
 static void
 inspect_block(Arena *arena, Project *project, Str text, const char *key)
 {
-    bool there, ignored;
+    bool there;
     Str block = code_block(text, "migrations");
     Str dir = code_value(arena, block.p ? block : STR(""), key, &there);
     set_dir(arena, project, there ? dir : STR("migrations"));
-    set_table(arena, project, code_value(arena, text, "tableName", &ignored),
-              code_value(arena, text, "schemaName", &ignored));
+    set_table_of(arena, project, text, "tableName", "schemaName");
 }
 
 static bool
@@ -235,7 +245,7 @@ sequelize_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     static const char *const configs[] = {"config/config.json", "config/config.js",
                                           "config/config.cjs", "config/database.js", NULL};
     const char *name;
-    bool there, ignored;
+    bool there;
     Str rc, config;
     if (!project_read(arena, project, ".sequelizerc", &rc, err) ||
         !read_first(arena, project, configs, &config, &name, err))
@@ -252,8 +262,7 @@ sequelize_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     const char *mode = set && *set ? set : project->mode ? project->mode : "development";
     Str part = code_block(config, mode);
     part = part.p ? part : config;
-    set_table(arena, project, code_value(arena, part, "migrationStorageTableName", &ignored),
-              code_value(arena, part, "migrationStorageTableSchema", &ignored));
+    set_table_of(arena, project, part, "migrationStorageTableName", "migrationStorageTableSchema");
     details_of(project)->config = name ? project_path(arena, project, name) : NULL;
     *ret_is = rc.p || (is_dependency(project) && project->migrations);
     return true;

@@ -108,12 +108,13 @@ add_versions(Arena *arena, Project *project, Str value, const char *config)
 static bool
 read_env_py(Arena *arena, Project *project, const char *dir, Error *err)
 {
-    bool there;
+    bool named, placed;
     Str text;
     if (!project_read(arena, project, fs_join(arena, dir, "env.py"), &text, err))
         return false;
-    Str table = code_value(arena, text, "version_table", &there);
-    Str schema = code_value(arena, text, "version_table_schema", &there);
+    Str table = code_value(arena, text, "version_table", &named);
+    Str schema = code_value(arena, text, "version_table_schema", &placed);
+    details_of(project)->elsewhere |= (named && !table.n) || (placed && !schema.n);
     if (table.n)
         project->table = str_dup(arena, table);
     if (schema.n)
@@ -136,6 +137,14 @@ settle_alembic(
     if (details->versions.n == 1)
         project->migrations = details->versions.p[0];
     return read_env_py(arena, project, dir, err);
+}
+
+/* Revisions may stand at any depth then. */
+static void
+note_recursion(Arena *arena, Project *project, Str text, const char *section)
+{
+    Str value = without_quotes(ini_value(arena, text, section, "recursive_version_locations"));
+    details_of(project)->elsewhere |= value.n && !str_eq_nocase(value, STR("false"));
 }
 
 bool
@@ -163,6 +172,7 @@ alembic_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     place = expand(arena, place, config);
     if (!place.n)
         return true;
+    note_recursion(arena, project, text, section);
     return settle_alembic(arena, project, config, plain_dir(arena, place),
                           ini_value(arena, text, section, "version_locations"), err);
 }
@@ -190,6 +200,7 @@ flask_inspect(Arena *arena, Project *project, bool *ret_is, Error *err)
     }
     if (!project_read(arena, project, ini, &text, err))
         return false;
+    note_recursion(arena, project, text, "alembic");
     return settle_alembic(arena, project, ini, dir,
                           ini_value(arena, text, "alembic", "version_locations"), err);
 }

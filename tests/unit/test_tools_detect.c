@@ -221,6 +221,14 @@ test_alembic_in_pyproject(void **state)
     in_path(f, "alembic");
     put(f, "pyproject.toml", "[project]\ndependencies = [\"alembic>=1\"]\n");
     nothing(f);
+    ToolFiles files;
+    put(f, "pyproject.toml",
+        "[tool.alembic]\nscript_location = \"%(here)s/alembic\"\n"
+        "recursive_version_locations = true\n");
+    put(f, "alembic/versions/a.py", "revision = 'a'\ndown_revision = None\n");
+    look(f);
+    assert_true(tool_files(f->arena, &found.project, &files, &f->err));
+    assert_false(files.known);
     put(f, "pyproject.toml", "[tool.alembic]\nscript_location = \"%(here)s/alembic\"\n");
     is(f, "alembic", "alembic upgrade head");
     evidence_is(f, "pyproject.toml");
@@ -421,6 +429,31 @@ test_scripts_with_options(void **state)
     }
 }
 
+/* A table whose name is computed is not the usual one. */
+static void
+test_computed_tables(void **state)
+{
+    static const struct {
+        const char *code;
+        bool known;
+    } cases[] = {{"version_table='mine')", true},
+                 {"target_metadata=x)", true},
+                 {"version_table=f'{name}_version')", false},
+                 {"version_table='mine' + suffix)", false},
+                 {"version_table_schema=settings.SCHEMA)", false}};
+    Fixture *f = *state;
+    ToolFiles files;
+    in_path(f, "alembic");
+    put(f, "alembic.ini", "[alembic]\nscript_location = a\n");
+    put(f, "a/versions/a.py", "revision = 'a'\ndown_revision = None\n");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put(f, "a/env.py", str_printf(f->arena, "context.configure(x, %s\n", cases[i].code));
+        look(f);
+        assert_true(tool_files(f->arena, &found.project, &files, &f->err));
+        assert_int_equal(files.known, cases[i].known);
+    }
+}
+
 /* As `knex init` writes it. */
 static void
 test_knexfile_of_several_modes(void **state)
@@ -456,7 +489,8 @@ test_knexfile_of_several_modes(void **state)
     look(f);
     migrations_are(f, "b"); /* one of several */
     assert_true(tool_files(f->arena, &found.project, &files, &f->err));
-    assert_string_equal(files.why, "its command line may say where its migrations are");
+    assert_string_equal(files.why,
+                        "its command line or configuration may put its migrations elsewhere");
     set_variable(f, "NODE_ENV", "production");
     look(f);
     migrations_are(f, "b");
@@ -1042,6 +1076,7 @@ main(void)
         T(test_scripts_of_scripts),
         T(test_scripts_with_options),
         T(test_knexfile_of_several_modes),
+        T(test_computed_tables),
         T(test_script_and_marker),
         T(test_dependency_tells),
         T(test_no_configuration_of_their_own),
