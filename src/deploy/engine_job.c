@@ -45,6 +45,9 @@ static const struct {
     {"memory-swap", NULL, true},
     {"memory-reservation", NULL, true},
     {"cpus", NULL, true},
+    /* A proxy would send visitors to the migration. */
+    {"label", "l", true},
+    {"label-file", NULL, true},
 };
 
 /* How many words from here on are such an option; 0 = none. */

@@ -5,10 +5,15 @@
 
 #include <string.h>
 
+#include "core/fs.h"
+#include "core/log.h"
 #include "core/secret.h"
 #include "core/banned.h"
 
-enum { SECRET_VALUE = 6 }; /* shorter ones (a port, `true`) would be masked in every line */
+enum {
+    SECRET_VALUE = 6,   /* shorter ones (a port, `true`) would be masked in every line */
+    LABEL_MOST = 65000, /* docker reads no longer line */
+};
 
 static void
 add(Arena *arena, EngineOptions *o, const char *flag, Str value)
@@ -27,20 +32,22 @@ add_env(Arena *arena, Str pair, Words *ret)
     *vec_push(arena, ret) = str_dup(arena, pair);
 }
 
-/* `--env NAME=VALUE`, in all its spellings: the value must not stand among words. How many words it
- * was; 0 = it is none, or a name alone, whose value docker takes from our environment. */
+/* `--env NAME=VALUE`, or another flag of pairs, in all its spellings: the value must not stand
+ * among words. How many words it was; 0 = it is none, or a name alone, whose value docker takes
+ * from our environment. */
 static size_t
-take_env(Arena *arena, char *const *words, Words *ret)
+take_pair(char *const *words, const char *longer, const char *shorter, const char **ret)
 {
-    static const char *const flags[] = {"--env=", "-e=", "-e"};
-    bool apart = strcmp(words[0], "--env") == 0 || strcmp(words[0], "-e") == 0;
-    const char *pair = apart ? words[1] : NULL;
-    for (size_t i = 0; !apart && !pair && i < COUNT_OF(flags); i++)
-        if (strncmp(words[0], flags[i], strlen(flags[i])) == 0)
-            pair = words[0] + strlen(flags[i]);
+    size_t n = strlen(longer);
+    bool apart = strcmp(words[0], longer) == 0 || strcmp(words[0], shorter) == 0;
+    const char *pair = apart                                                      ? words[1]
+                       : strncmp(words[0], longer, n) == 0 && words[0][n] == '='  ? words[0] + n + 1
+                       : strncmp(words[0], shorter, 2) == 0 && words[0][2] == '=' ? words[0] + 3
+                       : strncmp(words[0], shorter, 2) == 0                       ? words[0] + 2
+                                                                                  : NULL;
     if (!pair || !strchr(pair, '='))
         return 0;
-    add_env(arena, str_of(pair), ret);
+    *ret = pair;
     return apart ? 2 : 1;
 }
 
@@ -51,8 +58,12 @@ options_of_words(Arena *arena, char *const *words, EngineOptions *ret)
                                        "--net=host"};
     *ret = (EngineOptions){0};
     for (size_t i = 0, taken; words[i]; i++) {
-        const char *word = words[i];
-        if ((taken = take_env(arena, &words[i], &ret->env)) > 0) {
+        const char *word = words[i], *pair;
+        if ((taken = take_pair(&words[i], "--env", "-e", &pair)) > 0)
+            add_env(arena, str_of(pair), &ret->env);
+        else if ((taken = take_pair(&words[i], "--label", "-l", &pair)) > 0)
+            *vec_push(arena, &ret->labels) = str_dup(arena, str_of(pair));
+        if (taken) {
             i += taken - 1;
             continue;
         }
@@ -92,10 +103,50 @@ options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret)
     }
 }
 
+/* What docker reads in such a file as it was: one line, and no comment. */
+static bool
+fits_line(Str pair)
+{
+    return pair.n < LABEL_MOST && pair.p[0] != '#' && str_find(pair, '\n') == pair.n &&
+           str_find(pair, '\r') == pair.n;
+}
+
+static bool
+hand_labels(const Orders *orders, Order *order, const Words *labels, Error *err)
+{
+    Arena *arena = orders->arena;
+    StrBuf file = strbuf_new(arena, ANSWER_CEILING);
+    char *path;
+    for (size_t i = 0; i < labels->n; i++) {
+        Str pair = str_of(labels->p[i]);
+        size_t end = str_find(pair, '=');
+        if (orders->dry_run) {
+            order_add(arena, order, "--label",
+                      str_printf(arena, STR_FMT "=***", STR_ARG(str_sub(pair, 0, end))), NULL);
+        } else if (fits_line(pair)) {
+            strbuf_add(&file, pair);
+            strbuf_addc(&file, '\n');
+        } else {
+            log_warn("deploy.label",
+                     "the label '" STR_FMT "' fits no line of a file: docker is handed it in view "
+                     "of all on this machine",
+                     STR_ARG(str_sub(pair, 0, end)));
+            order_add(arena, order, "--label", labels->p[i], NULL);
+        }
+    }
+    if (!file.n)
+        return true;
+    if (!fs_memory_file(arena, "labels", strbuf_str(&file), &path, err))
+        return false;
+    order_add(arena, order, "--label-file", path, NULL);
+    return true;
+}
+
 bool
 options_hand(const Orders *orders, Order *order, const EngineOptions *options, Error *err)
 {
-    if (!order_hand(orders, order, &options->env, err))
+    if (!order_hand(orders, order, &options->env, err) ||
+        !hand_labels(orders, order, &options->labels, err))
         return false;
     for (size_t i = 0; i < options->words.n; i++)
         order_add(orders->arena, order, options->words.p[i], NULL);
@@ -150,7 +201,6 @@ static const struct {
 } maps[] = {
     {"HostConfig.Tmpfs", "--tmpfs", ':'},
     {"HostConfig.Sysctls", "--sysctl", '='},
-    {"HostConfig.LogConfig.Config", "--log-opt", '='},
 };
 
 static void
@@ -356,9 +406,42 @@ add_labels(Arena *arena, const json_t *container, const json_t *image, EngineOpt
     json_object_foreach(labels, name, one)
     {
         if (!json_equal(json_object_get(known, name), one) && strncmp(name, "lockstep_", 9) != 0)
-            add(arena, o, "--label",
-                str_of(str_printf(arena, "%s=%s", name, json_string_value(one))));
+            *vec_push(arena, &o->labels) = str_printf(arena, "%s=%s", name, json_string_value(one));
     }
+}
+
+/* Docker takes these among its words alone, where everybody on the machine reads them. */
+static bool
+is_secret_option(Str name, Str value)
+{
+    static const char *const marks[] = {"token", "password", "secret"};
+    for (size_t i = 0; i < COUNT_OF(marks); i++)
+        if (str_find_str(name, str_of(marks[i])) < name.n)
+            return true;
+    return str_find_str(value, STR("://")) < value.n && str_find(value, '@') < value.n;
+}
+
+static bool
+add_log(Arena *arena, const json_t *container, EngineOptions *o, Error *err)
+{
+    Str driver = value_text(container, "HostConfig.LogConfig.Type");
+    json_t *options = value_at(container, "HostConfig.LogConfig.Config"), *one;
+    const char *name;
+    if (driver.n && !str_eq(driver, STR("json-file")))
+        add(arena, o, "--log-driver", driver);
+    json_object_foreach(options, name, one)
+    {
+        const char *value = json_string_value(one);
+        if (is_secret_option(str_of(name), str_of(value))) {
+            error_set(err, ERROR_USAGE,
+                      "the log option '%s' is secret, and docker takes it among its words only",
+                      name);
+            return error_hint(err, "Set it in the engine's daemon.json, for all containers, or "
+                                   "name the container's options: `deploy: options:`.");
+        }
+        add(arena, o, "--log-opt", str_of(str_printf(arena, "%s=%s", name, value ? value : "")));
+    }
+    return true;
 }
 
 bool
@@ -369,13 +452,12 @@ options_of_container(
     Str restart = value_text(container, "HostConfig.RestartPolicy.Name");
     int64_t retries = value_number(container, "HostConfig.RestartPolicy.MaximumRetryCount");
     int64_t cpus = value_number(container, "HostConfig.NanoCpus");
-    Str driver = value_text(container, "HostConfig.LogConfig.Type");
     options_env(arena, value_at(container, "Config.Env"), value_at(image, "Config.Env"), &o.env);
     add_plain(arena, container, &o);
     add_limits(arena, container, &o);
     add_ports(arena, container, &o);
     add_networks(arena, container, &o);
-    if (!add_mounts(arena, container, &o, err))
+    if (!add_mounts(arena, container, &o, err) || !add_log(arena, container, &o, err))
         return false;
     add_labels(arena, container, image, &o);
     add_program(arena, container, image, &o);
@@ -388,8 +470,6 @@ options_of_container(
         add(arena, &o, "--cpus",
             str_of(str_printf(arena, "%lld.%09lld", (long long)(cpus / 1000000000),
                               (long long)(cpus % 1000000000))));
-    if (driver.n && !str_eq(driver, STR("json-file")))
-        add(arena, &o, "--log-driver", driver);
     *vec_push(arena, &o.words) = NULL;
     o.words.n--;
     *ret = o;

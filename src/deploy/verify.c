@@ -131,8 +131,13 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
 {
     Asked *asked = ctx;
     AUTO_JSON *container = NULL;
-    if (!engine_inspect(d, "container", asked->name, &container, err))
-        return false;
+    if (!engine_inspect(d, "container", asked->name, &container, err)) {
+        if (!engine_is_away(err))
+            return false;
+        error_clear(err);
+        *ret_why = STR("the container engine does not answer");
+        return true;
+    }
     if (!container)
         return error_set(err, ERROR_FAILED, "the container '%s' is gone", asked->name);
     if (d->orders.dry_run) {

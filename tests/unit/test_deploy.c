@@ -183,9 +183,10 @@ a_container_is_repeated(void **state)
         joined(&options.words),
         "--volume data:/data --read-only --publish 8080:80/tcp --network inner --network-alias "
         "shop "
-        "--link db:postgres --mount type=volume,source=cafe,target=/cache --label team=blue "
+        "--link db:postgres --mount type=volume,source=cafe,target=/cache "
         "--restart on-failure:3 --cpus 1.500000000");
     assert_string_equal(joined(&options.env), "URL=postgres://u:p@h/d");
+    assert_string_equal(joined(&options.labels), "team=blue");
     assert_string_equal(joined(&options.networks), "outer");
     assert_int_equal(options.program.n, 0);
     assert_true(options.binds_host);
@@ -193,7 +194,7 @@ a_container_is_repeated(void **state)
         joined(&(Words){.p = engine_job_options(arena, options.words.p).p,
                         .n = engine_job_options(arena, options.words.p).n}),
         "--volume data:/data --read-only --network inner --link db:postgres --mount "
-        "type=volume,source=cafe,target=/cache --label team=blue");
+        "type=volume,source=cafe,target=/cache");
 }
 
 static void
@@ -225,6 +226,7 @@ words_of_somebody(void **state)
         {{"--net=host"}, true, "--net=host"},
         {{"--name=x", "--restart", "always", "--env", "A"}, false, "--env A"},
         {{"--network", "inner", "--memory=64m"}, false, "--network inner"},
+        {{"--label", "a=b", "-lc", "--label-file=x", "-v"}, false, "-v"},
         {{"--env", "A=1", "--env=B=2", "-eC=3", "-v"}, false, "-v"},
         {{"-e", "D=x=y", "-e", "NAME", "--env"}, false, "-e NAME --env"},
     };
