@@ -166,6 +166,26 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
     return true;
 }
 
+bool
+verify_now(Deploy *d, const char *name, bool alone, bool *ret_well, Error *err)
+{
+    AUTO_JSON *container = NULL;
+    Asked asked = {.name = name};
+    Error why = ERROR_INIT;
+    Str ignored;
+    if (!engine_inspect(d, "container", name, &container, err))
+        return false;
+    *ret_well = container && verify_state(container) == SERVICE_GOOD;
+    if (!*ret_well || alone)
+        return true;
+    *ret_well = false;
+    if (is_well(d, &asked, ret_well, &ignored, &why))
+        return true;
+    if (why.code == ERROR_SIGNALLED)
+        *err = why;
+    return why.code != ERROR_SIGNALLED;
+}
+
 static bool
 until_well(Deploy *d, Asked *asked, Error *err)
 {

@@ -291,6 +291,25 @@ def test_killed_while_it_migrates(running, how):
 SICK = 'CMD ["httpd", "-f", "-p", "8001", "-h", "/app/www"]'
 
 
+def test_killed_while_it_verifies_a_sick_release(running):
+    """It is up, and does not answer: the next deploy does not take it for what served before."""
+    running.engine.docker("rm", "-f", "web")
+    running.engine.docker("run", "-d", "--name", "web", "-p", "8080:8000", *ENV, "web:1")
+    sick = running.image("2", TWO, SICK, "HEALTHCHECK --interval=1s CMD true")
+    started = running.start(sick, *HEALTH)
+    form = "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
+    net.until(
+        lambda: running.engine.docker("inspect", "-f", form, "web", expect=None).stdout
+        == "healthy\n",
+        what="the release",
+    )
+    started.signal(signal.SIGKILL)
+    started.finish(expect=137)
+    result = running.deploy(running.image("3", TWO, 'CMD ["false"]'), *HEALTH, expect=7)
+    assert "what served before comes back" in result.err
+    assert running.serves() == "version 1" and running.containers() == ["web"]
+
+
 def test_migrations_are_rolled_back_where_they_say_so(running):
     """Only when asked, and only where each of them is marked."""
     down = {"002_email.down.sql": "ALTER TABLE users DROP COLUMN email;"}
