@@ -210,6 +210,23 @@ listen(Run *r, int64_t end_ms, bool *ret_known, Error *err)
     }
 }
 
+/* A service that was never told its database: all went well, in a file that nobody else sees. */
+static void
+warn_of_lost_file(const EngineJob *how, const JobReport *report)
+{
+    static const char *const mounts[] = {"-v", "--volume", "--mount", "--volumes-from"};
+    if (!report->database || !str_starts(str_of(report->database), STR("sqlite:")))
+        return;
+    for (size_t i = 0; i < how->options.n; i++)
+        for (size_t k = 0; k < COUNT_OF(mounts); k++)
+            if (str_starts(str_of(how->options.p[i]), str_of(mounts[k])))
+                return;
+    log_warn("deploy.database",
+             "%s was a file in the migration's own container, and is gone with it: name the "
+             "database in the service's configuration, or mount a volume there",
+             report->database);
+}
+
 bool
 engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret, Error *err)
 {
@@ -224,6 +241,7 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
             return false;
         }
         if (known) {
+            warn_of_lost_file(how, &report);
             *ret = report;
             return true;
         }

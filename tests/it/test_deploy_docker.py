@@ -84,6 +84,16 @@ def test_first_deploy(site):
     assert site.serves() == "version 1"
 
 
+def test_a_database_that_nobody_named(site):
+    """The migration went well, in a file that is gone: that is said."""
+    site.clean()
+    gone = "sqlite:lockstep.db was a file in the migration's own container, and is gone with it"
+    assert gone in site.deploy(site.image("1", ONE), *HEALTH).err
+    site.clean()
+    result = site.deploy("web:1", *HEALTH, "--options", "--volume=data:/app")
+    assert result.applied() == 1 and gone not in result.err
+
+
 def test_first_deploy_that_fails_leaves_nothing(site):
     site.clean()
     site.image("1", {}, 'CMD ["false"]')
