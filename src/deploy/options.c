@@ -3,6 +3,7 @@
 
 #include "deploy/options.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "core/fs.h"
@@ -88,16 +89,30 @@ holds(const json_t *list, const json_t *item)
     return false;
 }
 
+/* Variables that podman gives to each container, and shows as if somebody had said them. */
+static bool
+is_podmans(Str name)
+{
+    static const char *const names[] = {"container", "HOME", "HOSTNAME", "TERM"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (str_eq(name, str_of(names[i])))
+            return true;
+    return false;
+}
+
 void
 options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret)
 {
     size_t i;
     const json_t *one;
+    AUTO_JSON *mark = json_string("container=podman");
+    bool podman = holds(env, mark);
     json_array_foreach(env, i, one)
     {
         Str pair = {json_string_value(one), json_string_length(one)};
         size_t end = str_find(pair, '=');
-        if (!pair.p || end == pair.n || holds(of_image, one))
+        if (!pair.p || end == pair.n || holds(of_image, one) ||
+            (podman && is_podmans(str_sub(pair, 0, end))))
             continue;
         add_env(arena, pair, ret);
     }
@@ -216,7 +231,9 @@ add_plain(Arena *arena, const json_t *container, EngineOptions *o)
             text = str_printf(arena, "%lld", (long long)json_integer_value(value));
         if (json_is_string(value))
             text = str_dup(arena, str_of(json_string_value(value)));
-        if (text && (!plain[i].usual || strcmp(text, plain[i].usual) != 0))
+        /* Podman's runtime is always "oci", which it does not take as an option. */
+        if (text && strcmp(text, "oci") != 0 &&
+            (!plain[i].usual || strcmp(text, plain[i].usual) != 0))
             add(arena, o, plain[i].flag, str_of(text));
         json_array_foreach(value, n, one)
             add(arena, o, plain[i].flag, str_of(json_string_value(one)));
@@ -256,6 +273,17 @@ add_ports(Arena *arena, const json_t *container, EngineOptions *o)
     }
 }
 
+/* Podman says RLIMIT_NOFILE, and takes nofile as an option, as docker does. */
+static char *
+limit_name(Arena *arena, Str name)
+{
+    static const Str prefix = STR("RLIMIT_");
+    char *text = str_dup(arena, str_starts(name, prefix) ? str_sub(name, prefix.n, name.n) : name);
+    for (char *p = text; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    return text;
+}
+
 /* Lists of objects. */
 static void
 add_limits(Arena *arena, const json_t *container, EngineOptions *o)
@@ -264,7 +292,7 @@ add_limits(Arena *arena, const json_t *container, EngineOptions *o)
     const json_t *one;
     json_array_foreach(value_at(container, "HostConfig.Ulimits"), i, one)
         add(arena, o, "--ulimit",
-            str_of(str_printf(arena, STR_FMT "=%lld:%lld", STR_ARG(value_text(one, "Name")),
+            str_of(str_printf(arena, "%s=%lld:%lld", limit_name(arena, value_text(one, "Name")),
                               (long long)value_number(one, "Soft"),
                               (long long)value_number(one, "Hard"))));
     json_array_foreach(value_at(container, "HostConfig.Devices"), i, one)
@@ -278,7 +306,7 @@ add_limits(Arena *arena, const json_t *container, EngineOptions *o)
 static bool
 is_own_network(Str mode)
 {
-    static const char *const usual[] = {"", "default", "bridge", "none", "host"};
+    static const char *const usual[] = {"", "default", "bridge", "none", "host", "podman"};
     for (size_t i = 0; i < COUNT_OF(usual); i++)
         if (str_eq(mode, str_of(usual[i])))
             return false;
@@ -366,6 +394,23 @@ add_mounts(Arena *arena, const json_t *container, EngineOptions *o, Error *err)
     return true;
 }
 
+/* Before podman 5 a text with blanks between its words. NULL = none. */
+static json_t *
+entrypoint_of(Arena *arena, const json_t *container)
+{
+    json_t *entry = value_at(container, "Config.Entrypoint");
+    char **words = NULL;
+    if (!json_is_string(entry))
+        return json_incref(entry);
+    if (!json_string_length(entry) ||
+        !str_split_words(arena, str_of(json_string_value(entry)), &words))
+        return NULL;
+    json_t *list = json_array();
+    for (; *words; words++)
+        json_array_append_new(list, json_string(*words));
+    return list;
+}
+
 /* What somebody said when it was started, in place of the image's own. */
 static void
 add_program(Arena *arena, const json_t *container, const json_t *image, EngineOptions *o)
@@ -376,11 +421,12 @@ add_program(Arena *arena, const json_t *container, const json_t *image, EngineOp
                  {"Config.WorkingDir", "--workdir"},
                  {"Config.StopSignal", "--stop-signal"}};
     size_t i;
-    const json_t *one, *entry = value_at(container, "Config.Entrypoint"),
-                       *words = value_at(container, "Config.Cmd");
+    AUTO_JSON *entry = entrypoint_of(arena, container);
+    const json_t *one, *words = value_at(container, "Config.Cmd");
     for (i = 0; i < COUNT_OF(texts); i++) {
-        Str value = value_text(container, texts[i].path);
-        if (value.n && !str_eq(value, value_text(image, texts[i].path)))
+        Str value = value_text(container, texts[i].path), known = value_text(image, texts[i].path);
+        bool root = !known.n && str_eq(value, STR("/"));
+        if (value.n && !root && !str_eq(value, known))
             add(arena, o, texts[i].flag, value);
     }
     bool own_entry = entry && !json_equal(entry, value_at(image, "Config.Entrypoint"));
