@@ -197,6 +197,27 @@ a_container_is_repeated(void **state)
         "type=volume,source=cafe,target=/cache");
 }
 
+/* What podman 4.3 says of one; its own additions are not repeated. */
+static void
+a_container_of_podman_is_repeated(void **state)
+{
+    (void)state;
+    AUTO_JSON *image = parsed("{\"Config\": {\"Entrypoint\": [\"lockstep\", \"run\", \"--\"],"
+                              " \"Cmd\": [\"serve\"]}}");
+    AUTO_JSON *container = parsed(
+        "{\"Id\": \"abc\", \"Config\": {\"Env\": [\"TERM=xterm\", \"container=podman\", \"A=b\","
+        " \"HOME=/root\", \"HOSTNAME=abc\"], \"Cmd\": [\"serve\"], \"WorkingDir\": \"/\","
+        " \"Entrypoint\": \"lockstep run --\", \"StopSignal\": 15, \"Labels\": null},"
+        " \"HostConfig\": {\"Runtime\": \"oci\", \"NetworkMode\": \"bridge\", \"Links\": null,"
+        " \"Ulimits\": [{\"Name\": \"RLIMIT_NOFILE\", \"Soft\": 1, \"Hard\": 2}]},"
+        " \"NetworkSettings\": {\"Networks\": {\"podman\": {}}}}");
+    EngineOptions options;
+    assert_true(options_of_container(arena, container, image, &options, &err));
+    assert_string_equal(joined(&options.words), "--ulimit nofile=1:2 --network bridge");
+    assert_string_equal(joined(&options.env), "A=b");
+    assert_int_equal(options.program.n + options.networks.n, 0);
+}
+
 static void
 another_program_is_repeated(void **state)
 {
@@ -354,6 +375,7 @@ main(void)
         cmocka_unit_test_setup_teardown(answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_container_is_repeated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_container_of_podman_is_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_program_is_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(words_of_somebody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_is_understood, set_up, tear_down),
