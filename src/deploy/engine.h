@@ -19,7 +19,8 @@ Order engine_order_here(const Deploy *d, const char *word, ...) __attribute__((s
 bool
 engine_inspect(Deploy *d, const char *kind, const char *name, json_t **ret, Error *err) MUST_CHECK;
 
-/* The client did not reach the engine, or got no answer in time: what was asked may be asked again. */
+/* The client did not reach the engine, or got no answer in time: what was asked may be asked again.
+ */
 bool engine_is_away(const Error *err);
 
 /* One deploy of this app at a time on this engine: a container of the new image that is never
