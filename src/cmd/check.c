@@ -390,11 +390,13 @@ check_all(Cli *cli, bool preflight, Findings *ret, Error *err)
             return false;
         }
         add_error(c, "configuration", &why);
+        look_into_image(c);
         return true;
     }
     if (!check.found) {
         add(c, "nothing-here", SEVERITY_INFO, NULL, TEXT("there are no migrations here"),
             TEXT("`lockstep detect` says where it looked."));
+        look_into_image(c);
         return true;
     }
     find_dirs(c);

@@ -217,6 +217,16 @@ zsh_option(StrBuf *out, const Option *option, const Command *command)
     strbuf_puts(out, "'\n");
 }
 
+/* A command's own option of a setting's name stands in its place. */
+static void
+zsh_replaced(StrBuf *out, const Option *option, const Command *command)
+{
+    bool negated;
+    (void)command;
+    if (setting_by_flag(str_of(option->flag), &negated))
+        strbuf_printf(out, " options=(${options:#--%s=*})", option->flag);
+}
+
 static void
 write_zsh(StrBuf *out)
 {
@@ -239,7 +249,9 @@ write_zsh(StrBuf *out)
             continue;
         strbuf_puts(out, "    ");
         add_names(out, c, '|');
-        strbuf_puts(out, ") options+=(\n");
+        strbuf_puts(out, ")");
+        each_option(out, c, zsh_replaced);
+        strbuf_puts(out, " options+=(\n");
         each_option(out, c, zsh_option);
         strbuf_puts(out, "    ) ;;\n");
     }
@@ -268,6 +280,22 @@ fish_text(StrBuf *out, const char *text)
     strbuf_addc(out, '\'');
 }
 
+/* A setting, but not behind commands that have an option of their own of that name. */
+static void
+fish_unless_own(StrBuf *out, const char *flag)
+{
+    bool any = false;
+    for (const Command *c = commands; c->name != NULL; c++)
+        for (const CommandOption *own = c->options; own && own->flag; own++) {
+            if (strcmp(own->flag, flag) != 0)
+                continue;
+            strbuf_puts(out, any ? " " : " -n 'not __fish_seen_subcommand_from ");
+            add_names(out, c, ' ');
+            any = true;
+        }
+    strbuf_puts(out, any ? "'" : "");
+}
+
 static void
 fish_option(StrBuf *out, const Option *option, const Command *command)
 {
@@ -276,6 +304,8 @@ fish_option(StrBuf *out, const Option *option, const Command *command)
         strbuf_puts(out, " -n '__fish_seen_subcommand_from ");
         add_names(out, command, ' ');
         strbuf_addc(out, '\'');
+    } else {
+        fish_unless_own(out, option->flag);
     }
     strbuf_printf(out, " -l %s", option->flag);
     if (option->choices) {

@@ -389,7 +389,7 @@ cli_open_signals(Cli *cli, Error *err)
         return false;
     cli->wait.read_signal = read_signal;
     if (getpid() == 1)
-        proc_become_reaper();
+        proc_become_reaper(true);
     return true;
 }
 

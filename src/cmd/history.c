@@ -64,6 +64,16 @@ duration_of(Arena *arena, const DbResult *runs, size_t row)
     return str_of(str_from_duration_ms(arena, ms));
 }
 
+/* A commit by its first digits; an image, too, as `deploy` names it. */
+static Str
+shortened(Str revision)
+{
+    static const Str hash = STR("sha256:");
+    size_t at = str_find_str(revision, hash);
+    return at < revision.n ? str_sub(revision, at, at + hash.n + REVISION_SHOWN)
+                           : str_sub(revision, 0, REVISION_SHOWN);
+}
+
 static void
 print_history(Cli *cli, const DbResult *runs, StrBuf *out)
 {
@@ -80,7 +90,7 @@ print_history(Cli *cli, const DbResult *runs, StrBuf *out)
         table_add(&table, history_cell(runs, r, "to_version"));
         table_add(&table, history_cell(runs, r, "host"));
         table_add(&table, history_cell(runs, r, "environment"));
-        table_add(&table, str_sub(revision, 0, REVISION_SHOWN));
+        table_add(&table, shortened(revision));
     }
     table_print(&table, out, "", cli->stdout_color);
     for (size_t r = 0; r < runs->rows; r++) {

@@ -263,8 +263,9 @@ all_new_well(Deploy *d, bool *ret_well, Error *err)
             continue;
         if (!find_new(d, s, &made, err))
             return false;
-        for (size_t k = 0; k < made.n; k++)
-            *ret_well &= made.p[k].state == SERVICE_GOOD;
+        for (size_t k = 0; k < made.n && *ret_well; k++)
+            if (!verify_now(d, made.p[k].id, i > 0, ret_well, err))
+                return false;
         /* One of a profile that did not run was not released. */
         *ret_well &= (int64_t)made.n >= replicas(s) || (s->optional && !s->old.n);
     }

@@ -20,7 +20,6 @@ typedef struct ComposeContainer {
     bool running;
     int status;   /* where it has ended */
     bool healthy; /* its own check says so, or it has none */
-    ServiceState state;
 } ComposeContainer;
 typedef VEC(ComposeContainer) ComposeContainers;
 

@@ -368,7 +368,6 @@ look_at(Deploy *d, char *id, ComposeContainers *ret, Error *err)
         .healthy = !health.n || str_eq(health, STR("none")) || str_eq(health, STR("healthy")),
         .running = value_true(seen, "State.Running"),
         .status = (int)value_number(seen, "State.ExitCode"),
-        .state = verify_state(seen),
     };
     return true;
 }

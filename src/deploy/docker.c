@@ -77,7 +77,10 @@ static bool
 settle_unfinished(Deploy *d, const json_t *app, Error *err)
 {
     Docker *k = d->state;
-    if (app && verify_state(app) == SERVICE_GOOD) {
+    bool well = false;
+    if (app && !verify_now(d, d->options->app, false, &well, err))
+        return false;
+    if (well) {
         log_warn("deploy.continued",
                  "an earlier deploy did not end: its release is well, and stays");
         return remove_container(d, k->before, err);

@@ -2,6 +2,7 @@
 /* What Dokku is asked, and how it answers (0.38). */
 
 #include "deploy/dokku.h"
+#include "deploy/options.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -263,7 +264,11 @@ add_options(Deploy *d, EngineJob *job, Error *err)
         return error_set(err, ERROR_FAILED,
                          "the docker options of '%s' have an open quote: " STR_FMT, d->options->app,
                          STR_ARG(answer.out));
-    job->options = engine_job_options(d->arena, words);
+    EngineOptions options;
+    options_of_words(d->arena, words, &options);
+    job->options = engine_job_options(d->arena, options.words.p);
+    for (size_t i = 0; i < options.env.n; i++)
+        *vec_push(d->arena, &job->env) = options.env.p[i];
     return true;
 }
 

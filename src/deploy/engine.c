@@ -45,17 +45,33 @@ engine_order_here(const Deploy *d, const char *word, ...)
 
 /* ---- answers ---- */
 
+static bool
+has_one(Str said, const char *const *signs)
+{
+    for (; *signs; signs++)
+        if (str_find_str(said, str_of(*signs)) < said.n)
+            return true;
+    return false;
+}
+
+static const char *const unreached[] = {"error during connect", "annot connect", "o such host",
+                                        NULL};
+
+bool
+engine_is_away(const Error *err)
+{
+    return err->cls == ERROR_CLASS_TIMEOUT || has_one(str_of(err->detail), unreached);
+}
+
 /* The engine says that there is none, each kind in its own way: "No such container", "no such
  * service", "network x not found". "No such host" or file is a client that did not reach it: taken
  * for an answer, it would make what serves look like nothing. */
 static bool
 says_absent(Str said)
 {
-    static const char *const unreached[] = {"error during connect", "Cannot connect", "o such host",
-                                            "o such file", "command not found"};
-    for (size_t i = 0; i < COUNT_OF(unreached); i++)
-        if (str_find_str(said, str_of(unreached[i])) < said.n)
-            return false;
+    static const char *const unable[] = {"o such file", "command not found", NULL};
+    if (has_one(said, unreached) || has_one(said, unable))
+        return false;
     return str_find_str(said, STR("o such")) < said.n ||
            str_find_str(said, STR("not found")) < said.n;
 }

@@ -19,6 +19,10 @@ Order engine_order_here(const Deploy *d, const char *word, ...) __attribute__((s
 bool
 engine_inspect(Deploy *d, const char *kind, const char *name, json_t **ret, Error *err) MUST_CHECK;
 
+/* The client did not reach the engine, or got no answer in time: what was asked may be asked again.
+ */
+bool engine_is_away(const Error *err);
+
 /* One deploy of this app at a time on this engine: a container of the new image that is never
  * started, because its name is taken by one only. A lock that its owner left behind (it ran here
  * and is gone, or is older than a deploy may take) is taken over; else waits, then ERROR_LOCKED. */

@@ -45,6 +45,9 @@ static const struct {
     {"memory-swap", NULL, true},
     {"memory-reservation", NULL, true},
     {"cpus", NULL, true},
+    /* A proxy would send visitors to the migration. */
+    {"label", "l", true},
+    {"label-file", NULL, true},
 };
 
 /* How many words from here on are such an option; 0 = none. */
@@ -207,6 +210,23 @@ listen(Run *r, int64_t end_ms, bool *ret_known, Error *err)
     }
 }
 
+/* A service that was never told its database: all went well, in a file that nobody else sees. */
+static void
+warn_of_lost_file(const EngineJob *how, const JobReport *report)
+{
+    static const char *const mounts[] = {"-v", "--volume", "--mount", "--volumes-from"};
+    if (!report->database || !str_starts(str_of(report->database), STR("sqlite:")))
+        return;
+    for (size_t i = 0; i < how->options.n; i++)
+        for (size_t k = 0; k < COUNT_OF(mounts); k++)
+            if (str_starts(str_of(how->options.p[i]), str_of(mounts[k])))
+                return;
+    log_warn("deploy.database",
+             "%s was a file in the migration's own container, and is gone with it: name the "
+             "database in the service's configuration, or mount a volume there",
+             report->database);
+}
+
 bool
 engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret, Error *err)
 {
@@ -221,6 +241,7 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
             return false;
         }
         if (known) {
+            warn_of_lost_file(how, &report);
             *ret = report;
             return true;
         }
@@ -230,19 +251,34 @@ engine_run_once(Deploy *d, const Job *job, const EngineJob *how, JobReport *ret,
     }
 }
 
+/* Podman knows other states than Docker, and refuses to filter by one that it does not know. */
+static bool
+goes_on(Str state)
+{
+    static const char *const states[] = {"running", "restarting", "paused", "removing", "stopping"};
+    for (size_t i = 0; i < COUNT_OF(states); i++)
+        if (str_eq(state, str_of(states[i])))
+            return true;
+    return false;
+}
+
 bool
 engine_sweep(Deploy *d, Error *err)
 {
     Answer answer;
-    Order order = engine_order(d, "ps", "--all", "--quiet", "--filter",
-                               str_printf(d->arena, "label=lockstep_app=%s", d->unit), "--filter",
-                               "status=created", "--filter", "status=exited", "--filter",
-                               "status=dead", NULL);
+    Order order = engine_order(d, "ps", "--all", "--filter",
+                               str_printf(d->arena, "label=lockstep_app=%s", d->unit), "--format",
+                               "{{.ID}} {{.State}}", NULL);
     if (!order_run(&d->orders, &order, &answer, err))
         return false;
-    Words ids = answer_lines(d->arena, answer.out);
-    for (size_t i = 0; i < ids.n; i++) {
-        Order rm = engine_order(d, "rm", "--force", ids.p[i], NULL);
+    Words lines = answer_lines(d->arena, answer.out);
+    for (size_t i = 0; i < lines.n; i++) {
+        Str line = str_of(lines.p[i]);
+        size_t blank = str_find(line, ' ');
+        if (goes_on(str_sub(line, blank + 1, line.n)))
+            continue;
+        Order rm =
+            engine_order(d, "rm", "--force", str_dup(d->arena, str_sub(line, 0, blank)), NULL);
         rm.may_fail = true;
         if (!order_run(&d->orders, &rm, NULL, err))
             return false;

@@ -31,6 +31,8 @@ static void
 note(Arena *arena, JobReport *report, Str event, const json_t *object)
 {
     Str version = text_of(object, "version"), run = text_of(object, "run_id");
+    if (str_eq(event, STR("migration.started")))
+        report->database = str_dup(arena, text_of(object, "database"));
     if (run.n)
         report->run_id = str_dup(arena, run);
     if (str_eq(event, STR("migration.applied")) || str_eq(event, STR("migration.reverted"))) {

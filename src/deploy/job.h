@@ -24,6 +24,7 @@ typedef struct JobReport {
     int64_t applied; /* migrations */
     char *version;   /* the last one applied, or undone; NULL = none */
     char *run_id;    /* its row of lockstep_runs; NULL = none */
+    char *database;  /* which one it migrated, for people; NULL = nothing was pending */
     char *error;     /* why it failed; NULL = it did not, or did not say */
 } JobReport;
 

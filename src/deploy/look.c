@@ -264,6 +264,7 @@ look_at_file(Scene *s, const SceneFile *f)
 void
 look_at_files(Scene *s)
 {
+    look_leave_out_harmless(s);
     size_t before = s->findings->n;
     for (size_t i = 0; i < s->files.n; i++)
         look_at_file(s, &s->files.p[i]);

@@ -118,10 +118,9 @@ script_of(const Scene *s, Str word)
 static Str
 migrating_line(Str script, size_t *ret_line, bool *ret_by_lockstep)
 {
-    Str rest = script, line;
-    for (size_t number = 1; look_next_line(&rest, &line); number++) {
-        line = str_trim(line);
-        if (str_starts(line, STR("#")) || !look_migrates(line, ret_by_lockstep))
+    Str rest = script, line, until = STR("");
+    for (size_t number = 1; look_next_command(&rest, &until, &line); number++) {
+        if (!look_migrates(line, ret_by_lockstep))
             continue;
         *ret_line = number;
         return line;

@@ -92,6 +92,13 @@ bool look_next_line(Str *rest, Str *ret);
 Str look_sqlite_path(Str value);
 bool look_covers(Str directory, Str path); /* a volume at `directory` holds `path` */
 
+/* ---- look_scripts.c ---- */
+/* Like look_next_line, and empty where nothing is run: comments, what is only printed. `until` is
+ * STR("") at first, and passed on from line to line. */
+bool look_next_command(Str *rest, Str *until, Str *ret);
+/* Without what scripts of developers do, that no deploy starts. */
+void look_leave_out_harmless(Scene *s);
+
 /* ---- each looks at one file ---- */
 void look_at_dockerfile(Scene *s, const SceneFile *f);
 void look_at_procfile(Scene *s, const SceneFile *f);

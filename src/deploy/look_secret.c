@@ -45,40 +45,6 @@ is_pipeline(const SceneFile *f)
     return look_has(str_of(f->path), ".github/") || look_has(str_of(f->path), ".gitlab");
 }
 
-/* scheme://user:password@host in the line; the scheme is shown. `far`: hosts of one word, as of
- * containers beside it, do not count. */
-static bool
-has_url_password(Str line, bool far, Str *ret_scheme)
-{
-    for (size_t at, from = 0; from < line.n; from = at + 3) {
-        at = from + str_find_str(str_sub(line, from, line.n), STR("://"));
-        if (at >= line.n)
-            return false;
-        size_t begin = at, end = at + 3;
-        while (begin > from &&
-               (isalnum((unsigned char)line.p[begin - 1]) || strchr("+-.", line.p[begin - 1])))
-            begin--;
-        while (end < line.n && !strchr("/ \t\"'`,;<>()@?#", line.p[end]))
-            end++;
-        Str user = str_sub(line, at + 3, end);
-        size_t colon = str_find(user, ':');
-        Str password = str_sub(user, colon + 1, user.n), host = str_sub(line, end + 1, line.n);
-        if (end >= line.n || line.p[end] != '@' || colon >= user.n || password.n < 4)
-            continue;
-        size_t host_end = 0;
-        while (host_end < host.n && !strchr("/:?, \t\"'", host.p[host_end]))
-            host_end++;
-        if (far && str_find(host, '.') >= host_end)
-            continue;
-        if (str_eq(str_sub(user, 0, colon), password) || is_harmless(password) ||
-            str_starts(host, STR("localhost")) || str_starts(host, STR("127.")))
-            continue;
-        *ret_scheme = str_sub(line, begin, at);
-        return true;
-    }
-    return false;
-}
-
 /* The name of a variable that holds a secret as it is, not where to find it. */
 static bool
 is_secret_name(Str name)
@@ -148,6 +114,41 @@ looks_generated(Str value)
     Str plain = decoded(scratch, value);
     return value.n >= SECRET_LEAST && letter && digit && value.p[0] != '/' && value.p[0] != '.' &&
            !is_name(value) && !is_harmless(value) && !(plain.p && is_harmless(plain));
+}
+
+/* scheme://user:password@host in the line; the scheme is shown. `far`: hosts of one word, as of
+ * containers beside it, do not count. */
+static bool
+has_url_password(Str line, bool far, Str *ret_scheme)
+{
+    for (size_t at, from = 0; from < line.n; from = at + 3) {
+        at = from + str_find_str(str_sub(line, from, line.n), STR("://"));
+        if (at >= line.n)
+            return false;
+        size_t begin = at, end = at + 3;
+        while (begin > from &&
+               (isalnum((unsigned char)line.p[begin - 1]) || strchr("+-.", line.p[begin - 1])))
+            begin--;
+        while (end < line.n && !strchr("/ \t\"'`,;<>()@?#", line.p[end]))
+            end++;
+        Str user = str_sub(line, at + 3, end);
+        size_t colon = str_find(user, ':');
+        Str password = str_sub(user, colon + 1, user.n), host = str_sub(line, end + 1, line.n);
+        if (end >= line.n || line.p[end] != '@' || colon >= user.n || password.n < 4)
+            continue;
+        size_t host_end = 0;
+        while (host_end < host.n && !strchr("/:?, \t\"'", host.p[host_end]))
+            host_end++;
+        /* "postgres://shop:shop12@db" of a container beside it: of development as a rule. */
+        if (str_find(host, '.') >= host_end && (far || !looks_generated(password)))
+            continue;
+        if (str_eq(str_sub(user, 0, colon), password) || is_harmless(password) ||
+            str_starts(host, STR("localhost")) || str_starts(host, STR("127.")))
+            continue;
+        *ret_scheme = str_sub(line, begin, at);
+        return true;
+    }
+    return false;
 }
 
 /* What stands behind a name and `=` or `:`, quotes and comments taken off. */
@@ -224,8 +225,16 @@ void
 look_for_secrets(Scene *s, const SceneFile *f)
 {
     Str rest = f->text, line, name, pending = STR("");
+    size_t sealed = SIZE_MAX; /* how far in the values of a SealedSecret stand */
     for (size_t number = 1; look_next_line(&rest, &line); number++) {
         Str text = str_trim(line);
+        size_t depth = (size_t)(text.p - line.p);
+        if (str_starts(text, STR("encryptedData:")))
+            sealed = depth;
+        else if (text.n && depth <= sealed)
+            sealed = SIZE_MAX;
+        if (sealed != SIZE_MAX)
+            continue;
         if (str_starts(text, STR("-----BEGIN ")) && look_has(text, "PRIVATE KEY-----")) {
             look_add(s, LOOK_SECRET_IN_FILE, (Place){f, number}, "a private key");
             return;

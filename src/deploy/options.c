@@ -3,12 +3,18 @@
 
 #include "deploy/options.h"
 
+#include <ctype.h>
 #include <string.h>
 
+#include "core/fs.h"
+#include "core/log.h"
 #include "core/secret.h"
 #include "core/banned.h"
 
-enum { SECRET_VALUE = 6 }; /* shorter ones (a port, `true`) would be masked in every line */
+enum {
+    SECRET_VALUE = 6,   /* shorter ones (a port, `true`) would be masked in every line */
+    LABEL_MOST = 65000, /* docker reads no longer line */
+};
 
 static void
 add(Arena *arena, EngineOptions *o, const char *flag, Str value)
@@ -27,20 +33,22 @@ add_env(Arena *arena, Str pair, Words *ret)
     *vec_push(arena, ret) = str_dup(arena, pair);
 }
 
-/* `--env NAME=VALUE`, in all its spellings: the value must not stand among words. How many words it
- * was; 0 = it is none, or a name alone, whose value docker takes from our environment. */
+/* `--env NAME=VALUE`, or another flag of pairs, in all its spellings: the value must not stand
+ * among words. How many words it was; 0 = it is none, or a name alone, whose value docker takes
+ * from our environment. */
 static size_t
-take_env(Arena *arena, char *const *words, Words *ret)
+take_pair(char *const *words, const char *longer, const char *shorter, const char **ret)
 {
-    static const char *const flags[] = {"--env=", "-e=", "-e"};
-    bool apart = strcmp(words[0], "--env") == 0 || strcmp(words[0], "-e") == 0;
-    const char *pair = apart ? words[1] : NULL;
-    for (size_t i = 0; !apart && !pair && i < COUNT_OF(flags); i++)
-        if (strncmp(words[0], flags[i], strlen(flags[i])) == 0)
-            pair = words[0] + strlen(flags[i]);
+    size_t n = strlen(longer);
+    bool apart = strcmp(words[0], longer) == 0 || strcmp(words[0], shorter) == 0;
+    const char *pair = apart                                                      ? words[1]
+                       : strncmp(words[0], longer, n) == 0 && words[0][n] == '='  ? words[0] + n + 1
+                       : strncmp(words[0], shorter, 2) == 0 && words[0][2] == '=' ? words[0] + 3
+                       : strncmp(words[0], shorter, 2) == 0                       ? words[0] + 2
+                                                                                  : NULL;
     if (!pair || !strchr(pair, '='))
         return 0;
-    add_env(arena, str_of(pair), ret);
+    *ret = pair;
     return apart ? 2 : 1;
 }
 
@@ -51,8 +59,12 @@ options_of_words(Arena *arena, char *const *words, EngineOptions *ret)
                                        "--net=host"};
     *ret = (EngineOptions){0};
     for (size_t i = 0, taken; words[i]; i++) {
-        const char *word = words[i];
-        if ((taken = take_env(arena, &words[i], &ret->env)) > 0) {
+        const char *word = words[i], *pair;
+        if ((taken = take_pair(&words[i], "--env", "-e", &pair)) > 0)
+            add_env(arena, str_of(pair), &ret->env);
+        else if ((taken = take_pair(&words[i], "--label", "-l", &pair)) > 0)
+            *vec_push(arena, &ret->labels) = str_dup(arena, str_of(pair));
+        if (taken) {
             i += taken - 1;
             continue;
         }
@@ -77,25 +89,79 @@ holds(const json_t *list, const json_t *item)
     return false;
 }
 
+/* Variables that podman gives to each container, and shows as if somebody had said them. */
+static bool
+is_podmans(Str name)
+{
+    static const char *const names[] = {"container", "HOME", "HOSTNAME", "TERM"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (str_eq(name, str_of(names[i])))
+            return true;
+    return false;
+}
+
 void
 options_env(Arena *arena, const json_t *env, const json_t *of_image, Words *ret)
 {
     size_t i;
     const json_t *one;
+    AUTO_JSON *mark = json_string("container=podman");
+    bool podman = holds(env, mark);
     json_array_foreach(env, i, one)
     {
         Str pair = {json_string_value(one), json_string_length(one)};
         size_t end = str_find(pair, '=');
-        if (!pair.p || end == pair.n || holds(of_image, one))
+        if (!pair.p || end == pair.n || holds(of_image, one) ||
+            (podman && is_podmans(str_sub(pair, 0, end))))
             continue;
         add_env(arena, pair, ret);
     }
 }
 
+/* What docker reads in such a file as it was: one line, and no comment. */
+static bool
+fits_line(Str pair)
+{
+    return pair.n < LABEL_MOST && pair.p[0] != '#' && str_find(pair, '\n') == pair.n &&
+           str_find(pair, '\r') == pair.n;
+}
+
+static bool
+hand_labels(const Orders *orders, Order *order, const Words *labels, Error *err)
+{
+    Arena *arena = orders->arena;
+    StrBuf file = strbuf_new(arena, ANSWER_CEILING);
+    char *path;
+    for (size_t i = 0; i < labels->n; i++) {
+        Str pair = str_of(labels->p[i]);
+        size_t end = str_find(pair, '=');
+        if (orders->dry_run) {
+            order_add(arena, order, "--label",
+                      str_printf(arena, STR_FMT "=***", STR_ARG(str_sub(pair, 0, end))), NULL);
+        } else if (fits_line(pair)) {
+            strbuf_add(&file, pair);
+            strbuf_addc(&file, '\n');
+        } else {
+            log_warn("deploy.label",
+                     "the label '" STR_FMT "' fits no line of a file: docker is handed it in view "
+                     "of all on this machine",
+                     STR_ARG(str_sub(pair, 0, end)));
+            order_add(arena, order, "--label", labels->p[i], NULL);
+        }
+    }
+    if (!file.n)
+        return true;
+    if (!fs_memory_file(arena, "labels", strbuf_str(&file), &path, err))
+        return false;
+    order_add(arena, order, "--label-file", path, NULL);
+    return true;
+}
+
 bool
 options_hand(const Orders *orders, Order *order, const EngineOptions *options, Error *err)
 {
-    if (!order_hand(orders, order, &options->env, err))
+    if (!order_hand(orders, order, &options->env, err) ||
+        !hand_labels(orders, order, &options->labels, err))
         return false;
     for (size_t i = 0; i < options->words.n; i++)
         order_add(orders->arena, order, options->words.p[i], NULL);
@@ -150,7 +216,6 @@ static const struct {
 } maps[] = {
     {"HostConfig.Tmpfs", "--tmpfs", ':'},
     {"HostConfig.Sysctls", "--sysctl", '='},
-    {"HostConfig.LogConfig.Config", "--log-opt", '='},
 };
 
 static void
@@ -166,7 +231,9 @@ add_plain(Arena *arena, const json_t *container, EngineOptions *o)
             text = str_printf(arena, "%lld", (long long)json_integer_value(value));
         if (json_is_string(value))
             text = str_dup(arena, str_of(json_string_value(value)));
-        if (text && (!plain[i].usual || strcmp(text, plain[i].usual) != 0))
+        /* Podman's runtime is always "oci", which it does not take as an option. */
+        if (text && strcmp(text, "oci") != 0 &&
+            (!plain[i].usual || strcmp(text, plain[i].usual) != 0))
             add(arena, o, plain[i].flag, str_of(text));
         json_array_foreach(value, n, one)
             add(arena, o, plain[i].flag, str_of(json_string_value(one)));
@@ -206,6 +273,17 @@ add_ports(Arena *arena, const json_t *container, EngineOptions *o)
     }
 }
 
+/* Podman says RLIMIT_NOFILE, and takes nofile as an option, as docker does. */
+static char *
+limit_name(Arena *arena, Str name)
+{
+    static const Str prefix = STR("RLIMIT_");
+    char *text = str_dup(arena, str_starts(name, prefix) ? str_sub(name, prefix.n, name.n) : name);
+    for (char *p = text; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    return text;
+}
+
 /* Lists of objects. */
 static void
 add_limits(Arena *arena, const json_t *container, EngineOptions *o)
@@ -214,7 +292,7 @@ add_limits(Arena *arena, const json_t *container, EngineOptions *o)
     const json_t *one;
     json_array_foreach(value_at(container, "HostConfig.Ulimits"), i, one)
         add(arena, o, "--ulimit",
-            str_of(str_printf(arena, STR_FMT "=%lld:%lld", STR_ARG(value_text(one, "Name")),
+            str_of(str_printf(arena, "%s=%lld:%lld", limit_name(arena, value_text(one, "Name")),
                               (long long)value_number(one, "Soft"),
                               (long long)value_number(one, "Hard"))));
     json_array_foreach(value_at(container, "HostConfig.Devices"), i, one)
@@ -228,7 +306,7 @@ add_limits(Arena *arena, const json_t *container, EngineOptions *o)
 static bool
 is_own_network(Str mode)
 {
-    static const char *const usual[] = {"", "default", "bridge", "none", "host"};
+    static const char *const usual[] = {"", "default", "bridge", "none", "host", "podman"};
     for (size_t i = 0; i < COUNT_OF(usual); i++)
         if (str_eq(mode, str_of(usual[i])))
             return false;
@@ -316,6 +394,23 @@ add_mounts(Arena *arena, const json_t *container, EngineOptions *o, Error *err)
     return true;
 }
 
+/* Before podman 5 a text with blanks between its words. NULL = none. */
+static json_t *
+entrypoint_of(Arena *arena, const json_t *container)
+{
+    json_t *entry = value_at(container, "Config.Entrypoint");
+    char **words = NULL;
+    if (!json_is_string(entry))
+        return json_incref(entry);
+    if (!json_string_length(entry) ||
+        !str_split_words(arena, str_of(json_string_value(entry)), &words))
+        return NULL;
+    json_t *list = json_array();
+    for (; *words; words++)
+        json_array_append_new(list, json_string(*words));
+    return list;
+}
+
 /* What somebody said when it was started, in place of the image's own. */
 static void
 add_program(Arena *arena, const json_t *container, const json_t *image, EngineOptions *o)
@@ -326,11 +421,12 @@ add_program(Arena *arena, const json_t *container, const json_t *image, EngineOp
                  {"Config.WorkingDir", "--workdir"},
                  {"Config.StopSignal", "--stop-signal"}};
     size_t i;
-    const json_t *one, *entry = value_at(container, "Config.Entrypoint"),
-                       *words = value_at(container, "Config.Cmd");
+    AUTO_JSON *entry = entrypoint_of(arena, container);
+    const json_t *one, *words = value_at(container, "Config.Cmd");
     for (i = 0; i < COUNT_OF(texts); i++) {
-        Str value = value_text(container, texts[i].path);
-        if (value.n && !str_eq(value, value_text(image, texts[i].path)))
+        Str value = value_text(container, texts[i].path), known = value_text(image, texts[i].path);
+        bool root = !known.n && str_eq(value, STR("/"));
+        if (value.n && !root && !str_eq(value, known))
             add(arena, o, texts[i].flag, value);
     }
     bool own_entry = entry && !json_equal(entry, value_at(image, "Config.Entrypoint"));
@@ -356,9 +452,42 @@ add_labels(Arena *arena, const json_t *container, const json_t *image, EngineOpt
     json_object_foreach(labels, name, one)
     {
         if (!json_equal(json_object_get(known, name), one) && strncmp(name, "lockstep_", 9) != 0)
-            add(arena, o, "--label",
-                str_of(str_printf(arena, "%s=%s", name, json_string_value(one))));
+            *vec_push(arena, &o->labels) = str_printf(arena, "%s=%s", name, json_string_value(one));
     }
+}
+
+/* Docker takes these among its words alone, where everybody on the machine reads them. */
+static bool
+is_secret_option(Str name, Str value)
+{
+    static const char *const marks[] = {"token", "password", "secret"};
+    for (size_t i = 0; i < COUNT_OF(marks); i++)
+        if (str_find_str(name, str_of(marks[i])) < name.n)
+            return true;
+    return str_find_str(value, STR("://")) < value.n && str_find(value, '@') < value.n;
+}
+
+static bool
+add_log(Arena *arena, const json_t *container, EngineOptions *o, Error *err)
+{
+    Str driver = value_text(container, "HostConfig.LogConfig.Type");
+    json_t *options = value_at(container, "HostConfig.LogConfig.Config"), *one;
+    const char *name;
+    if (driver.n && !str_eq(driver, STR("json-file")))
+        add(arena, o, "--log-driver", driver);
+    json_object_foreach(options, name, one)
+    {
+        const char *value = json_string_value(one);
+        if (is_secret_option(str_of(name), str_of(value))) {
+            error_set(err, ERROR_USAGE,
+                      "the log option '%s' is secret, and docker takes it among its words only",
+                      name);
+            return error_hint(err, "Set it in the engine's daemon.json, for all containers, or "
+                                   "name the container's options: `deploy: options:`.");
+        }
+        add(arena, o, "--log-opt", str_of(str_printf(arena, "%s=%s", name, value ? value : "")));
+    }
+    return true;
 }
 
 bool
@@ -369,13 +498,12 @@ options_of_container(
     Str restart = value_text(container, "HostConfig.RestartPolicy.Name");
     int64_t retries = value_number(container, "HostConfig.RestartPolicy.MaximumRetryCount");
     int64_t cpus = value_number(container, "HostConfig.NanoCpus");
-    Str driver = value_text(container, "HostConfig.LogConfig.Type");
     options_env(arena, value_at(container, "Config.Env"), value_at(image, "Config.Env"), &o.env);
     add_plain(arena, container, &o);
     add_limits(arena, container, &o);
     add_ports(arena, container, &o);
     add_networks(arena, container, &o);
-    if (!add_mounts(arena, container, &o, err))
+    if (!add_mounts(arena, container, &o, err) || !add_log(arena, container, &o, err))
         return false;
     add_labels(arena, container, image, &o);
     add_program(arena, container, image, &o);
@@ -388,8 +516,6 @@ options_of_container(
         add(arena, &o, "--cpus",
             str_of(str_printf(arena, "%lld.%09lld", (long long)(cpus / 1000000000),
                               (long long)(cpus % 1000000000))));
-    if (driver.n && !str_eq(driver, STR("json-file")))
-        add(arena, &o, "--log-driver", driver);
     *vec_push(arena, &o.words) = NULL;
     o.words.n--;
     *ret = o;

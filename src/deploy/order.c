@@ -256,7 +256,8 @@ start(const Orders *orders, const Order *order, char **envp, Listener *l, Answer
                       .line = on_line,
                       .line_ctx = l,
                       .grace_ms = orders->grace_ms,
-                      .timeout_ms = limit};
+                      .timeout_ms = limit,
+                      .lets_go = true};
     if (!child_run(orders->wait, &spec, &ret->status, err)) {
         if (err->code == ERROR_SIGNALLED || clock_ms() - began < limit)
             return false;

@@ -6,6 +6,7 @@
 
 #include "deploy/engine.h"
 #include "deploy/inspect.h"
+#include "deploy/patient.h"
 #include "deploy/platform.h"
 
 #include <string.h>
@@ -278,6 +279,25 @@ serves(const Deploy *d)
                      : str_printf(d->arena, "'%s' does not serve, as before", d->options->app);
 }
 
+/* Each try looks at what is there first, so one that was cut off is made again. */
+static bool
+put_back_patiently(Deploy *d, Error *why)
+{
+    int64_t end = clock_ms() + PATIENCE_MS;
+    for (int tries = 0;;) {
+        Error ignored = ERROR_INIT;
+        if (d->platform->put_back(d, why))
+            return true;
+        if (!engine_is_away(why) || clock_ms() >= end)
+            return false;
+        if (!tries)
+            log_warn("deploy.connection", "%s does not answer: trying again", d->platform->title);
+        if (!deploy_pause(d, &tries, &ignored))
+            return false;
+        error_clear(why);
+    }
+}
+
 /* What failed is in `err`; the outcome of putting back decides about its code. */
 static bool
 put_back(Deploy *d, Error *err)
@@ -286,7 +306,7 @@ put_back(Deploy *d, Error *err)
     bool stopped = err->code == ERROR_SIGNALLED;
     log_warn("deploy.undoing", "putting back what served before: %s", err->message);
     wait_cleanup_begin(d->orders.wait);
-    bool back = d->platform->put_back(d, &why);
+    bool back = put_back_patiently(d, &why);
     if (back)
         roll_back_migrations(d);
     wait_cleanup_end(d->orders.wait);

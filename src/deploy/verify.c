@@ -78,8 +78,10 @@ ask_inside(Deploy *d, const Asked *asked, bool *ret_well, Str *ret_why, Error *e
     size_t error = str_find_str(answer.said, STR("error: "));
     *ret_well = answer.status == 0;
     *ret_why = error < answer.said.n ? str_sub(answer.said, error + 7, answer.said.n) : answer.said;
-    /* 3 and 4: it is up and unwell, or does not listen yet. */
-    if (answer.status == 0 || answer.status == 3 || answer.status == 4)
+    /* 3 and 4: it is up and unwell, or does not listen yet. What has just started or ended is said
+     * to be not running; which of the two, the next look tells. */
+    if (answer.status == 0 || answer.status == 3 || answer.status == 4 ||
+        str_find_str(answer.said, STR("is not running")) < answer.said.n)
         return true;
     error_set(err, ERROR_FAILED, "%s cannot be asked inside the container", url);
     return error_detail(err, STR_FMT, STR_ARG(answer.said));
@@ -118,6 +120,10 @@ choose(Deploy *d, Asked *asked, const json_t *container, Error *err)
         snprintf(asked->port, sizeof asked->port, "%.*s", (int)strcspn(port, "/"), port);
         break;
     }
+    /* Podman 4 does not say it of a container. */
+    if (!json_object_size(exposed) && d->inside.ports.n)
+        snprintf(asked->port, sizeof asked->port, "%.*s", (int)strcspn(d->inside.ports.p[0], "/"),
+                 d->inside.ports.p[0]);
     asked->inside = d->lockstep && !d->lockstep_is_ours;
     asked->url = asked->inside ? NULL : published(d, container);
     if (asked->inside || asked->url)
@@ -131,8 +137,13 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
 {
     Asked *asked = ctx;
     AUTO_JSON *container = NULL;
-    if (!engine_inspect(d, "container", asked->name, &container, err))
-        return false;
+    if (!engine_inspect(d, "container", asked->name, &container, err)) {
+        if (!engine_is_away(err))
+            return false;
+        error_clear(err);
+        *ret_why = STR("the container engine does not answer");
+        return true;
+    }
     if (!container)
         return error_set(err, ERROR_FAILED, "the container '%s' is gone", asked->name);
     if (d->orders.dry_run) {
@@ -159,6 +170,26 @@ is_well(Deploy *d, void *ctx, bool *ret_ready, Str *ret_why, Error *err)
         return ask_inside(d, asked, ret_ready, ret_why, err);
     *ret_ready = state == SERVICE_GOOD;
     return true;
+}
+
+bool
+verify_now(Deploy *d, const char *name, bool alone, bool *ret_well, Error *err)
+{
+    AUTO_JSON *container = NULL;
+    Asked asked = {.name = name};
+    Error why = ERROR_INIT;
+    Str ignored;
+    if (!engine_inspect(d, "container", name, &container, err))
+        return false;
+    *ret_well = container && verify_state(container) == SERVICE_GOOD;
+    if (!*ret_well || alone)
+        return true;
+    *ret_well = false;
+    if (is_well(d, &asked, ret_well, &ignored, &why))
+        return true;
+    if (why.code == ERROR_SIGNALLED)
+        *err = why;
+    return why.code != ERROR_SIGNALLED;
 }
 
 static bool

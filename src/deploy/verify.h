@@ -25,6 +25,8 @@ int64_t verify_since_ms(Str started);
 bool verify_container(Deploy *d, const char *name, Error *err) MUST_CHECK;
 /* The same by the container's own check alone: a worker, which answers nobody. */
 bool verify_alone(Deploy *d, const char *name, Error *err) MUST_CHECK;
+/* Asked once, of a release that an earlier deploy left: well = GOOD, and it answers. */
+bool verify_now(Deploy *d, const char *name, bool alone, bool *ret_well, Error *err) MUST_CHECK;
 /* `deploy: health:` is a URL: asked from here until it answers 200 to 399; else true at once. */
 bool verify_url(Deploy *d, Error *err) MUST_CHECK;
 /* The same, of a URL that the platform knows. */

@@ -45,6 +45,7 @@ typedef struct Child {
     int status; /* of the child itself; -1 = still running */
     int signal; /* the first that came; kept from the Wait, so that its tick goes on */
     bool stopping;
+    bool killed;                     /* whoever was left when the grace time was over */
     int64_t kill_at_ms, deadline_ms; /* -1 = not set */
     /* As the Wait had them before. */
     int (*reader)(int);
@@ -282,7 +283,9 @@ family_is_gone(Running *r)
         if (r->kill_at_ms < 0)
             r->kill_at_ms = clock_ms() + r->spec->grace_ms; /* for those it left behind */
     }
-    return pid < 0 && errno == ECHILD;
+    /* Orphans that are let go do not come to us, and neither do those that stayed in the group.
+     * Once these were killed they are gone, though nobody else may reap them. */
+    return pid < 0 && errno == ECHILD && !(r->spec->lets_go && !r->killed && kill(-r->pid, 0) == 0);
 }
 
 static int64_t
@@ -343,6 +346,7 @@ look_at_clock(Running *r, Error *err)
     }
     if (r->kill_at_ms >= 0 && now >= r->kill_at_ms) {
         signal_family(r, SIGKILL);
+        r->killed = true;
         r->kill_at_ms = now + LOOK_MS; /* again: a family may grow while it is being killed */
     }
 }
@@ -387,7 +391,7 @@ begin(Running *r, Arena *arena, Wait *w, const ChildSpec *spec, Error *err)
     if (!program)
         return error_set(err, ERROR_FAILED, "'%s' is not there, or cannot be executed",
                          spec->argv[0]);
-    proc_become_reaper();
+    proc_become_reaper(!spec->lets_go);
     if (!start(r, program, err))
         return false;
     if (spec->timeout_ms > 0)

@@ -16,8 +16,9 @@ int signals_read(int fd); /* for Wait.read_signal: TERM/INT/HUP/QUIT number, 0 f
 const char *signals_name(int signo); /* "SIGTERM" */
 /* Put masks and dispositions back to what they were when the process started. */
 void signals_restore(void);
-/* Become a sub-reaper (or note that we are PID 1). */
-void proc_become_reaper(void);
+/* Become a sub-reaper, or be none any more: orphans come to us (as to PID 1 anyway), or go to init.
+ */
+void proc_become_reaper(bool yes);
 /* Reap whatever has ended without blocking. */
 void proc_reap(void);
 
@@ -41,6 +42,9 @@ typedef struct ChildSpec {
     bool group_dies_with_us;
     int64_t grace_ms;   /* between TERM and KILL when stopped */
     int64_t timeout_ms; /* 0 = none */
+    /* What leaves its group is let go: a program that starts services without a daemon of its own
+     * (podman) has each of them in a session behind it. */
+    bool lets_go;
 } ChildSpec;
 
 /*

@@ -98,10 +98,9 @@ signals_restore(void)
 }
 
 void
-proc_become_reaper(void)
+proc_become_reaper(bool yes)
 {
-    /* PID 1 gets orphans anyway; elsewhere they come to us instead of to init. */
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, yes ? 1 : 0, 0, 0, 0);
 }
 
 void

@@ -13,9 +13,9 @@ expectation_met(const RunOptions *options, const DbFacts *facts, Error *err)
     const char *engine = options->expect_engine, *version = options->expect_version;
     const char *origin = options->expect_origin ? options->expect_origin : "lockstep.yaml";
     bool engine_fits =
-        !engine || strcmp(engine, facts->flavor) == 0 ||
-        strcmp(engine, db_engine_name(options->url->engine)) == 0 ||
-        (strcmp(engine, "postgres") == 0 && strcmp(facts->flavor, "postgresql") == 0);
+        !engine || strcasecmp(engine, facts->flavor) == 0 ||
+        strcasecmp(engine, db_engine_name(options->url->engine)) == 0 ||
+        (strcasecmp(engine, "postgres") == 0 && strcmp(facts->flavor, "postgresql") == 0);
     if (!engine_fits) {
         error_set(err, ERROR_REFUSED, "%s expects %s, and this database is %s", origin, engine,
                   facts->flavor);

@@ -273,6 +273,10 @@ def test_history(app):
     assert isinstance(oldest["pid"], int) and oldest["host"]
     assert len(app.run("history", "--json", "--limit", "1").json()["runs"]) == 1
     assert "cafe1234" in app.run("history").out
+    app.migrations({"003_broken.sql": "SELECT 1;"})
+    image = "registry.example/shop@sha256:" + "0123456789abcdef" * 4
+    app.run("migrate", env={"LOCKSTEP_REVISION": image})
+    assert "sha256:0123456789ab\n" in app.run("history").out
 
 
 def test_history_of_nothing(app):

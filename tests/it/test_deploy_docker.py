@@ -4,19 +4,20 @@
 import json
 import os
 import pathlib
-import signal
-
-import os
 import shutil
 import signal
 
 import pytest
-from support import deploy, net
+from support import deploy, net, secrets
 from support.binary import SOAK
 
 ONE = {"001_users.sql": "CREATE TABLE users (id integer);"}
 TWO = ONE | {"002_email.sql": "ALTER TABLE users ADD COLUMN email text;"}
 BROKEN = ONE | {"002_email.sql": "ALTER TABLE nobody ADD COLUMN email text;"}
+SLOW = ONE | {
+    "002_slow.sql": "CREATE TABLE slow AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
+    "SELECT x + 1 FROM n WHERE x < 8000000) SELECT max(x) AS x FROM n;"
+}
 HEALTH = ("--health-check", "/")
 ENV = ("-e", "DATABASE_URL=sqlite:////data/app.db", "-v", "data:/data")
 
@@ -83,6 +84,16 @@ def test_first_deploy(site):
     assert site.serves() == "version 1"
 
 
+def test_a_database_that_nobody_named(site):
+    """The migration went well, in a file that is gone: that is said."""
+    site.clean()
+    gone = "sqlite:lockstep.db was a file in the migration's own container, and is gone with it"
+    assert gone in site.deploy(site.image("1", ONE), *HEALTH).err
+    site.clean()
+    result = site.deploy("web:1", *HEALTH, "--options", "--volume=data:/app")
+    assert result.applied() == 1 and gone not in result.err
+
+
 def test_first_deploy_that_fails_leaves_nothing(site):
     site.clean()
     site.image("1", {}, 'CMD ["false"]')
@@ -105,8 +116,15 @@ def test_published_ports(running):
 
 def test_the_configuration_stays(running):
     """What the running container was started with, its successor has; values byte for byte, and in
-    no command line."""
+    no command line. Labels of a proxy hold its users' passwords; the migration's container has none
+    of them, or visitors would be sent to it."""
     engine, odd = running.engine, "two\nlines \"quoted\" $HOME `x` \\ 'end'"
+    labels = {
+        "proxy.users": secrets.register("admin:$2y$05$labelled-hunter3"),
+        "blanks": " 'a' \"b\" #  ",
+        "none": "",
+        "#lines": "a\nb",
+    }
     engine.docker("network", "create", "inner", expect=None)
     engine.docker("rm", "-f", "web")
     words = "--restart unless-stopped --memory 64m --cpus 0.5 --cap-drop ALL --read-only --init"
@@ -115,10 +133,27 @@ def test_the_configuration_stays(running):
         " --user 0:0 --label team=blue --ulimit nofile=512:1024 --sysctl net.core.somaxconn=200"
     )
     engine.docker(
-        "run", "-d", "--name", "web", *words.split(), "-e", "ODD", *ENV, "web:1", env={"ODD": odd}
+        "run",
+        "-d",
+        "--name",
+        "web",
+        *words.split(),
+        "-e",
+        "ODD",
+        *ENV,
+        "--log-opt",
+        "max-size=2m",
+        *[word for pair in labels.items() for word in ("--label", "=".join(pair))],
+        "web:1",
+        env={"ODD": odd},
     )
     was = engine.inspect("web")
-    running.deploy(running.image("2", TWO), *HEALTH)
+    started = running.start(running.image("2", SLOW), *HEALTH)
+    net.until(lambda: any("migrate" in name for name in running.containers()), what="the migration")
+    migrates = next(name for name in running.containers() if "migrate" in name)
+    assert not labels.keys() & engine.inspect(migrates)["Config"]["Labels"].keys()
+    result = started.finish()
+    assert "the label '#lines' fits no line of a file" in result.err
     now = engine.inspect("web")
     assert running.serves() == "version 2"
     for name in (
@@ -127,8 +162,31 @@ def test_the_configuration_stays(running):
     ).split():
         assert now["HostConfig"][name] == was["HostConfig"][name], name
     assert f"ODD={odd}" in now["Config"]["Env"] and now["Config"]["User"] == "0:0"
-    assert now["Config"]["Labels"]["team"] == "blue"
+    made = now["Config"]["Labels"]
+    assert made["team"] == "blue" and labels.items() <= made.items()
     assert "shop" in now["NetworkSettings"]["Networks"]["inner"]["Aliases"]
+
+
+def test_a_log_option_that_is_secret(running):
+    """Docker takes it among its words alone, so it is not repeated without being asked."""
+    token = secrets.register("splunk-hunter4-token")
+    engine = running.engine
+    engine.docker("rm", "-f", "web")
+    engine.docker(
+        "create",
+        "--name",
+        "web",
+        "--log-driver",
+        "splunk",
+        "--log-opt",
+        f"splunk-token={token}",
+        "--log-opt",
+        "splunk-url=https://logs.example",
+        "web:1",
+    )
+    result = running.deploy("web:1", *HEALTH, expect=2)
+    assert "the log option 'splunk-token' is secret" in result.err and "daemon.json" in result.err
+    assert running.containers() == ["web"]
 
 
 def test_same_image_again(running):
@@ -226,12 +284,6 @@ def test_two_at_once(running):
     assert running.serves() in ("version 2", "version 3") and running.containers() == ["web"]
 
 
-SLOW = ONE | {
-    "002_slow.sql": "CREATE TABLE slow AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
-    "SELECT x + 1 FROM n WHERE x < 8000000) SELECT max(x) AS x FROM n;"
-}
-
-
 @pytest.mark.parametrize("how", (signal.SIGTERM, signal.SIGKILL))
 def test_killed_while_it_migrates(running, how):
     started = running.start(running.image("2", SLOW), *HEALTH)
@@ -247,6 +299,25 @@ def test_killed_while_it_migrates(running, how):
 
 
 SICK = 'CMD ["httpd", "-f", "-p", "8001", "-h", "/app/www"]'
+
+
+def test_killed_while_it_verifies_a_sick_release(running):
+    """It is up, and does not answer: the next deploy does not take it for what served before."""
+    running.engine.docker("rm", "-f", "web")
+    running.engine.docker("run", "-d", "--name", "web", "-p", "8080:8000", *ENV, "web:1")
+    sick = running.image("2", TWO, SICK, "HEALTHCHECK --interval=1s CMD true")
+    started = running.start(sick, *HEALTH)
+    form = "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
+    net.until(
+        lambda: running.engine.docker("inspect", "-f", form, "web", expect=None).stdout
+        == "healthy\n",
+        what="the release",
+    )
+    started.signal(signal.SIGKILL)
+    started.finish(expect=137)
+    result = running.deploy(running.image("3", TWO, 'CMD ["false"]'), *HEALTH, expect=7)
+    assert "what served before comes back" in result.err
+    assert running.serves() == "version 1" and running.containers() == ["web"]
 
 
 def test_migrations_are_rolled_back_where_they_say_so(running):
@@ -357,6 +428,31 @@ def test_an_engine_out_of_reach_is_no_empty_one(running, said):
     result = running.deploy(running.image("2", TWO), *HEALTH, expect=1)
     wrapper.unlink()
     assert "the container engine did not answer" in result.err and said in result.err
+    assert running.engine.inspect("web")["Id"] == before and running.serves() == "version 1"
+    assert running.containers() == ["web"]
+
+
+def test_an_engine_that_is_away_for_a_moment(running):
+    """While the new release is looked at, and while it is put back: it is asked again."""
+    before, away = running.engine.inspect("web")["Id"], running.lockstep.tmp / "away"
+    wrapper = running.lockstep.bin / "docker"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in "container inspect web.next"|"rm --force web.next")\n'
+        f'if [ -e {away}.now ] && [ "$(grep -cxF "$*" {away})" -lt 2 ]; then echo "$*" >>{away}\n'
+        'echo "Cannot connect to the Docker daemon at unix:///x." >&2; exit 1; fi;;\n'
+        f'"start web.next") : >{away}.now; : >{away};; esac\n'
+        f'exec {shutil.which("docker")} "$@"\n',
+        encoding="ascii",
+    )
+    wrapper.chmod(0o755)
+    sick = running.image("2", TWO, 'CMD ["false"]')
+    result = running.deploy(sick, *HEALTH, expect=7)
+    assert len(away.read_text(encoding="ascii").splitlines()) == 4
+    assert "the new release does not stay up" in result.err
+    assert "Docker does not answer: trying again" in result.err
+    for path in (away, away.with_name("away.now"), wrapper):
+        path.unlink()
     assert running.engine.inspect("web")["Id"] == before and running.serves() == "version 1"
     assert running.containers() == ["web"]
 

@@ -235,7 +235,9 @@ def test_external_migration(running):
     running.engine.docker("network", "create", "backend", expect=None)
     running.engine.docker("run", "-d", "--name", "dokku.postgres.db1", "busybox", "sleep", "1000")
     link = "--link dokku.postgres.db1:dokku-postgres-db1"
-    options = {"build": [], "deploy": running.mounts(), "run": [*running.mounts(), link, "--memory 1g"]}
+    option = secrets.register("s3cret-" + "option-of-the-app")
+    mine = [link, "--memory 1g", f"--env OPTION={option}", "--label proxy.host=shop.example"]
+    options = {"build": [], "deploy": running.mounts(), "run": [*running.mounts(), *mine]}
     running.change("options", options)
     running.change("network", {"network-attach-post-create": "backend"})
     two = running.image("2", TWO, release=None)
@@ -255,6 +257,8 @@ def test_external_migration(running):
     assert set(there["NetworkSettings"]["Networks"]) == {"bridge", "backend"}
     assert there["HostConfig"]["Binds"] == [f"{running.data}:/data"]
     assert there["HostConfig"]["AutoRemove"] and there["HostConfig"]["Memory"] == 0
+    assert env["OPTION"] == option and "proxy.host" not in there["Config"]["Labels"]
+    assert option.encode() not in lines
     assert token.encode() not in lines and b"lines \"quoted\"" not in lines
     assert running.serves() == "version 2" and running.rows() == ["001", "002"]
     assert result.applied() == 1 and running.left() == ["dokku.postgres.db1"]

@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import pathlib
+import shutil
 import signal
 import tarfile
 
@@ -463,3 +464,27 @@ def test_nothing_is_written_elsewhere(look, lockstep):
     look(saved([tar(*app({"package.json": "{"}))], {"WorkingDir": "/app"}), expect=2)
     assert not list(lockstep.tmp.iterdir())
     assert sorted(pathlib.Path("/tmp").glob("lockstep-image-*")) == before
+
+
+def test_check(lockstep):
+    """What of this project is not in the image, and what its containers start with."""
+    script = "#!/bin/sh\necho 'no manage.py migrate here'\npython manage.py migrate\nexec \"$@\"\n"
+    layer = tar(*app({"migrations/001_a.sql": SQL}), ("start.sh", script, 0o755))
+    image = lockstep.home / "image.tar"
+    image.write_bytes(saved([layer], {"WorkingDir": "/app", "Entrypoint": ["/start.sh"]}))
+
+    def found(expect):
+        words = ("check", "--json", "--image", image, "--url", "sqlite::memory:")
+        return lockstep.run(*words, expect=expect).json()["findings"]
+
+    # Nothing of it is here: what it starts with is told all the same.
+    (start,) = [one for one in found(0) if one["rule"] != "nothing-here"]
+    assert (start["rule"], start["file"], start["line"]) == ("entrypoint-migrates", "/start.sh", 3)
+    lockstep.migrations({"001_a.sql": SQL, "002_b.sql": "SELECT 1;\n"})
+    places = [(one["rule"], one["file"]) for one in found(6)]
+    assert places == [("not-in-image", "migrations/002_b.sql"), ("entrypoint-migrates", "/start.sh")]
+    image.write_bytes(image.read_bytes()[:700])
+    for _ in range(2):
+        (damaged,) = [one for one in found(6) if one["rule"] != "nothing-here"]
+        assert damaged["rule"] == "not-in-image" and "image.tar" in damaged["message"]
+        shutil.rmtree(lockstep.dir / "migrations", ignore_errors=True)

@@ -331,7 +331,7 @@ def test_read_only_mysql(mysql_server, mysql_app):
     "expect, accepted",
     [
         ("{engine: postgres}", True),
-        ("{engine: postgres, version: 15}", True),
+        ("{engine: PostgreSQL, version: 15}", True),
         ("{engine: mysql}", False),
         ("{engine: postgres, version: 9.6}", False),
     ],

@@ -58,6 +58,26 @@ scripts_hold_every_name(void **state)
     }
 }
 
+/* `check --format` is not the setting `--format`: offered once, with its own values. */
+static void
+an_option_of_a_settings_name_replaces_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *shell, *says;
+    } cases[] = {
+        {"zsh", "check) options=(${options:#--format=*}) options+=(\n"},
+        {"fish", "-n 'not __fish_seen_subcommand_from check' -l format -x -a 'auto "},
+        {"fish", "-n '__fish_seen_subcommand_from check' -l format -x -a 'text "},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        SCRATCH_ARENA(arena);
+        StrBuf out = strbuf_new(arena, CEILING);
+        assert_true(completion_write(&out, cases[i].shell));
+        assert_non_null(strstr(out.p, cases[i].says));
+    }
+}
+
 static void
 other_shells_are_refused(void **state)
 {
@@ -73,6 +93,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scripts_hold_every_name),
+        cmocka_unit_test(an_option_of_a_settings_name_replaces_it),
         cmocka_unit_test(other_shells_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,9 +183,10 @@ a_container_is_repeated(void **state)
         joined(&options.words),
         "--volume data:/data --read-only --publish 8080:80/tcp --network inner --network-alias "
         "shop "
-        "--link db:postgres --mount type=volume,source=cafe,target=/cache --label team=blue "
+        "--link db:postgres --mount type=volume,source=cafe,target=/cache "
         "--restart on-failure:3 --cpus 1.500000000");
     assert_string_equal(joined(&options.env), "URL=postgres://u:p@h/d");
+    assert_string_equal(joined(&options.labels), "team=blue");
     assert_string_equal(joined(&options.networks), "outer");
     assert_int_equal(options.program.n, 0);
     assert_true(options.binds_host);
@@ -193,7 +194,28 @@ a_container_is_repeated(void **state)
         joined(&(Words){.p = engine_job_options(arena, options.words.p).p,
                         .n = engine_job_options(arena, options.words.p).n}),
         "--volume data:/data --read-only --network inner --link db:postgres --mount "
-        "type=volume,source=cafe,target=/cache --label team=blue");
+        "type=volume,source=cafe,target=/cache");
+}
+
+/* What podman 4.3 says of one; its own additions are not repeated. */
+static void
+a_container_of_podman_is_repeated(void **state)
+{
+    (void)state;
+    AUTO_JSON *image = parsed("{\"Config\": {\"Entrypoint\": [\"lockstep\", \"run\", \"--\"],"
+                              " \"Cmd\": [\"serve\"]}}");
+    AUTO_JSON *container = parsed(
+        "{\"Id\": \"abc\", \"Config\": {\"Env\": [\"TERM=xterm\", \"container=podman\", \"A=b\","
+        " \"HOME=/root\", \"HOSTNAME=abc\"], \"Cmd\": [\"serve\"], \"WorkingDir\": \"/\","
+        " \"Entrypoint\": \"lockstep run --\", \"StopSignal\": 15, \"Labels\": null},"
+        " \"HostConfig\": {\"Runtime\": \"oci\", \"NetworkMode\": \"bridge\", \"Links\": null,"
+        " \"Ulimits\": [{\"Name\": \"RLIMIT_NOFILE\", \"Soft\": 1, \"Hard\": 2}]},"
+        " \"NetworkSettings\": {\"Networks\": {\"podman\": {}}}}");
+    EngineOptions options;
+    assert_true(options_of_container(arena, container, image, &options, &err));
+    assert_string_equal(joined(&options.words), "--ulimit nofile=1:2 --network bridge");
+    assert_string_equal(joined(&options.env), "A=b");
+    assert_int_equal(options.program.n + options.networks.n, 0);
 }
 
 static void
@@ -225,6 +247,7 @@ words_of_somebody(void **state)
         {{"--net=host"}, true, "--net=host"},
         {{"--name=x", "--restart", "always", "--env", "A"}, false, "--env A"},
         {{"--network", "inner", "--memory=64m"}, false, "--network inner"},
+        {{"--label", "a=b", "-lc", "--label-file=x", "-v"}, false, "-v"},
         {{"--env", "A=1", "--env=B=2", "-eC=3", "-v"}, false, "-v"},
         {{"-e", "D=x=y", "-e", "NAME", "--env"}, false, "-e NAME --env"},
     };
@@ -352,6 +375,7 @@ main(void)
         cmocka_unit_test_setup_teardown(answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_container_is_repeated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_container_of_podman_is_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_program_is_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(words_of_somebody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_is_understood, set_up, tear_down),

@@ -402,6 +402,40 @@ test_ends_a_daemon(void **state)
     assert_gone();
 }
 
+/* A zombie that nobody reaps has no words any more. */
+static bool
+is_at_work(pid_t pid)
+{
+    char path[64], word[16];
+    snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(word, 1, sizeof word, file) : 0;
+    if (file)
+        fclose(file);
+    return n > 0;
+}
+
+static void
+test_lets_a_service_go(void **state)
+{
+    (void)state;
+    /* The one in a session of its own goes on; the one in the group does not. */
+    char *argv[] = {(char[]){"sh"}, (char[]){"-c"},
+                    (char[]){"setsid sh -c 'echo $$; exec sleep 100 >/dev/null 2>&1' & "
+                             "sleep 100 >/dev/null 2>&1 & echo $!; sleep 0.2; exit 3"},
+                    NULL};
+    assert_true(run_spec((ChildSpec){.argv = argv, .grace_ms = 100, .lets_go = true}));
+    assert_int_equal(status, 3);
+    char *end;
+    long one = strtol(lines.out, &end, 10), other = strtol(end, NULL, 10);
+    assert_true(one > 1 && other > 1);
+    bool service = getsid((pid_t)one) == (pid_t)one;
+    pid_t lives = (pid_t)(service ? one : other), ended = (pid_t)(service ? other : one);
+    assert_int_equal(getsid(lives), lives);
+    assert_false(is_at_work(ended));
+    assert_int_equal(kill(lives, SIGKILL), 0);
+}
+
 static void
 test_signal_reaches_the_family(void **state)
 {
@@ -570,7 +604,7 @@ become(char *const *argv, char *const *envp, int *ret_status)
     if (pid == 0) {
         Error error = ERROR_INIT;
         dup2(ends[1], STDOUT_FILENO);
-        proc_become_reaper();
+        proc_become_reaper(true);
         (void)proc_exec(argv, envp, &error);
         _exit(error_exit_status(&error));
     }
@@ -744,6 +778,7 @@ main(void)
         TEST(test_time_limit_is_the_childs),
         TEST(test_ends_what_is_left_behind),
         TEST(test_ends_a_daemon),
+        TEST(test_lets_a_service_go),
         TEST(test_signal_reaches_the_family),
         TEST(test_kill_after_grace),
         TEST(test_stopped_child_is_ended),
