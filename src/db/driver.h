@@ -32,7 +32,7 @@ typedef struct DbDriver {
     bool (*create_database)(Arena *arena, const DbUrl *url, const DbOptions *options, Error *err);
     /* Of a file engine: db_copy_file. */
     bool (*copy_file)(Wait *wait, const char *from, const char *to, Error *err);
-    bool (*pause)(Db *db, int64_t ms, bool *ret_told, Error *err); /* NULL: nothing wakes it */
+    bool (*pause)(Db *db, int64_t ms, bool *ret_told, Error *err);  /* NULL: nothing wakes it */
     bool (*cancel_session)(Db *db, int64_t session_id, Error *err); /* NULL without SERVER */
     bool (*end_session)(Db *db, int64_t session_id, Error *err);    /* NULL without SERVER */
     bool (*blockers)(Db *db, Arena *arena, int64_t session_id, Str *ret, Error *err);
