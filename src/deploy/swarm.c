@@ -222,8 +222,10 @@ remove_mark(Deploy *d, Error *err)
     Swarm *s = d->state;
     Order order = engine_order(d, "config", "rm", s->mark, NULL);
     order.may_fail = true; /* it may never have been made */
+    if (!order_run(&d->orders, &order, NULL, err))
+        return false;
     s->mark = NULL;
-    return order_run(&d->orders, &order, NULL, err);
+    return true;
 }
 
 /* ---- putting back ---- */
