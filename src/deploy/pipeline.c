@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/secret.h"
+#include "run/http.h"
 #include "run/run.h"
 #include "core/banned.h"
 
@@ -159,8 +160,8 @@ add_env(Deploy *d, Job *job, const char *name, const char *value)
 
 /* The settings of here that mean the migration, what the database is expected to be, and the
  * variables that were asked for by name. */
-static bool
-job_environment(Deploy *d, Job *job, Error *err)
+static void
+job_environment(Deploy *d, Job *job)
 {
     const DeployOptions *o = d->options;
     add_env(d, job, "LOCKSTEP_LOG", "json");
@@ -173,14 +174,9 @@ job_environment(Deploy *d, Job *job, Error *err)
         *vec_push(d->arena, &job->env) = *pair;
     for (char **name = o->env; name && *name; name++) {
         const char *value = env_get(o->environ_, *name);
-        if (!value) {
-            error_set(err, ERROR_USAGE, "the variable '%s' is not set here", *name);
-            return error_hint(err, "`deploy: env:` names variables that the migration is handed.");
-        }
         secret_mask_also(str_of(value));
         add_env(d, job, *name, value);
     }
-    return true;
 }
 
 static bool
@@ -190,8 +186,7 @@ run_job(Deploy *d, const char *name, const char *const *words, JobReport *ret, E
     *vec_push(d->arena, &job.words) = str_dup(d->arena, str_of(d->lockstep));
     for (; *words; words++)
         *vec_push(d->arena, &job.words) = str_dup(d->arena, str_of(*words));
-    if (!job_environment(d, &job, err))
-        return false;
+    job_environment(d, &job);
     *ret = (JobReport){0};
     if (!d->platform->run_once(d, &job, ret, err))
         return error_wrap(err, "the migration could not be run");
@@ -355,6 +350,34 @@ is_name(const char *value, const char *what, Error *err)
     return error_hint(err, "Use letters, digits and _-./:@ in it, and no '-' at its start.");
 }
 
+/* Each is the name of a variable of here. With a value behind it, that would be in view of all. */
+static bool
+are_set(char *const *names, char *const *environ_, Error *err)
+{
+    for (; names && *names; names++) {
+        int n = (int)strcspn(*names, "=");
+        if ((*names)[n]) {
+            error_set(err, ERROR_USAGE, "`env` takes names, and '%.*s' has a value", n, *names);
+            return error_hint(err, "Set it where the deploy is started, and give its name alone.");
+        }
+        if (!env_get(environ_, *names)) {
+            error_set(err, ERROR_USAGE, "the variable '%s' is not set here", *names);
+            return error_hint(err, "`deploy: env:` names variables that the migration is handed.");
+        }
+    }
+    return true;
+}
+
+static bool
+is_health(const char *value, Error *err)
+{
+    if (!value || value[0] == '/' || http_is_url(value))
+        return true;
+    error_set(err, ERROR_USAGE, "'%s' is neither a path nor a URL to ask the new release at",
+              value);
+    return error_hint(err, "A path begins with '/', a URL with http:// or https://.");
+}
+
 static bool
 settle(Deploy *d, Error *err)
 {
@@ -367,6 +390,7 @@ settle(Deploy *d, Error *err)
            is_name(o->app, "an app", err) && is_name(o->image, "an image", err) &&
            (!o->build || o->build[0] != '-' ||
             error_set(err, ERROR_USAGE, "'%s' is no directory to build from", o->build)) &&
+           are_set(o->env, o->environ_, err) && is_health(o->health, err) &&
            d->platform->settle(d, err);
 }
 

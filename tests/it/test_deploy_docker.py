@@ -242,6 +242,9 @@ def test_image_without_lockstep(running):
         assert "holds no lockstep" in result.err and running.serves() == "version 1"
 
 
+ANY = ("--target", "docker", "--app", "a", "--image", "a")
+
+
 def test_refusals(site):
     for words, message in {
         (): "the deploy does not say where to",
@@ -252,9 +255,12 @@ def test_refusals(site):
         ("--target", "docker", "--app", "a b", "--image", "a"): "'a b' is no name of an app",
         ("--target", "dokku", "--app", "a", "--image=-v/:/x"): "'-v/:/x' is no name of an image",
         ("--target", "docker", "--app", "a", "--image", "a", "--build=-"): "to build from",
+        (*ANY, "--health-check", "healthz"): "'healthz' is neither a path nor a URL",
+        (*ANY, "--health-check", "ftp://x/"): "'ftp://x/' is neither a path nor a URL",
+        (*ANY, "--env", "TOKEN=hunter2hunter2"): "`env` takes names, and 'TOKEN' has a value",
     }.items():
         result = site.lockstep.run("deploy", *words, expect=2)
-        assert message in result.err
+        assert message in result.err and "hunter2" not in result.err
     assert (
         "Did you mean 'docker'?" in site.lockstep.run("deploy", "--target", "dockre", expect=2).err
     )
