@@ -509,21 +509,22 @@ def test_every_rule_has_a_case():
 def test_commands_are_told_without_their_secrets(lockstep):
     project(lockstep, {
         "Dockerfile": 'FROM x\nENTRYPOINT ["/start-entrypoint.sh"]\n',
-        "start-entrypoint.sh": f"DATABASE_URL=postgres://app:{PASSWORD}@db/app npm run migrate\n",
+        "start-entrypoint.sh": f"DATABASE_URL=postgres://app:{PASSWORD}@db/app bin/migrate\n",
         "Procfile": f"release: API_TOKEN={PASSWORD} npm run db:migrate --password {PASSWORD} && a\n",
         "app.json": '{"scripts": {"dokku": {"predeploy": '
         f'"SECRET=\'{PASSWORD} {PASSWORD}\' lockstep migrate --url mysql://a:{PASSWORD}@b"}}}}}}\n',
     }, git=False)
     found = look(lockstep)
     assert {one["rule"] for one in found} == {
-        "entrypoint-migrates", "release-needs-shell", "migrates-twice", "predeploy-migrates"}
+        "entrypoint-migrates", "release-needs-shell", "migrates-twice", "predeploy-migrates",
+        "migrates-by-hand"}
     for form in ("text", "json", "github", "sarif", "gitlab"):
         told = lockstep.run("check", "--format", form, expect=6)
         assert PASSWORD not in told.out and "npm run" in told.out, told
     for n in range(0, 260, 20):  # wherever the line is cut
-        lockstep.write("start-entrypoint.sh", f"{'x' * n} postgres://app:{PASSWORD}@db npm run migrate\n")
+        lockstep.write("start-entrypoint.sh", f"{'x' * n} postgres://app:{PASSWORD}@db bin/migrate\n")
         assert PASSWORD[:4] not in lockstep.run("check", expect=6).out
-    lockstep.write("start-entrypoint.sh", f"{'x' * 9000} postgres://app:{PASSWORD}@db npm run migrate\n")
+    lockstep.write("start-entrypoint.sh", f"{'x' * 9000} postgres://app:{PASSWORD}@db bin/migrate\n")
     assert "`a very long command` in what every" in lockstep.run("check", expect=6).out
     assert "postgres://app:****" in json.dumps(found) and "--password ****" in json.dumps(found)
 
