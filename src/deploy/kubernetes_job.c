@@ -236,7 +236,9 @@ is_waiting_in_vain(Run *r, const json_t *pod, Error *err)
         return false;
     error_set(err, ERROR_FAILED, "the migration's pod can not start");
     error_detail(err, STR_FMT, STR_ARG(why));
-    error_hint(err, "`kubectl describe pod " STR_FMT "` tells more.",
+    /* The pod itself goes with its Job. */
+    error_hint(err,
+               "`kubectl get events --field-selector involvedObject.name=" STR_FMT "` tells more.",
                STR_ARG(value_text(pod, "metadata.name")));
     return true;
 }

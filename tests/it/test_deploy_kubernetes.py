@@ -29,7 +29,12 @@ def running(kube):
 
 def job_of(kube):
     """The Job made last."""
-    return max(kube.get("Job"), key=lambda job: job["metadata"]["creationTimestamp"])
+    return kube.get("Job")[-1]
+
+
+def is_overdue(kube):
+    conditions = kube.get("Deployment", "web")["status"].get("conditions", [])
+    return any(one["reason"] == "ProgressDeadlineExceeded" for one in conditions)
 
 
 def is_migrating(kube):
@@ -82,6 +87,38 @@ def test_progress_deadline(running):
         running.store.get(state, "Deployment", "web")["spec"]["progressDeadlineSeconds"] = 1
     result = running.deploy(running.image("2", TWO, ready=False), expect=7)
     assert "exceeded its progress deadline" in result.err and running.left() == []
+
+
+def test_progress_deadline_of_before(kube):
+    """The pods waited for the schema longer than their deadline, which starts anew with nothing that
+    this deploy does: the pods are the same."""
+    one = kube.exact(kube.image("1", ONE, ready=False))
+    kube.apply(one, progressDeadlineSeconds=1)
+    net.until(lambda: is_overdue(kube), what="the deadline")
+    kube.forget_calls()
+    started = kube.start(one)
+    net.until(lambda: kube.is_at("get pods"), what="a look behind the roll-out")
+    kube.image("1", ONE)
+    assert "Deploy finished" in started.finish().err
+    assert kube.serves() == one and kube.left() == []
+
+
+def test_putting_back_takes_longer_than_a_moment(running):
+    """The passed deadline of what failed still stands when the old release is asked for again."""
+    with running.store.open() as state:
+        running.store.get(state, "Deployment", "web")["spec"]["progressDeadlineSeconds"] = 1
+    running.set(ends_slowly=1)
+    before = running.serves()
+    result = running.deploy(running.image("2", TWO, ready=False), expect=7)
+    assert "exceeded its progress deadline" in result.err and "CrashLoopBackOff" in result.err
+    assert running.serves() == before and running.left() == []
+
+
+def test_probe_fails(running):
+    """It runs, waits for nothing, and is not ready: it is said which."""
+    sick = running.image("2", TWO, ready=False, unhealthy=True)
+    result = running.deploy(sick, "--verify", "1s", expect=7)
+    assert "pod 'web-pod': containers with unready status: [web]" in result.err
 
 
 def test_undo_without_history(running):
@@ -169,9 +206,10 @@ def test_the_jobs_pod(kube):
     assert gate["image"] == kube.exact(one)
 
 
-def test_old_server(running):
+@pytest.mark.parametrize("minor", ("20", "25+"))
+def test_old_server(running, minor):
     """Before 1.26 a server knows no podFailurePolicy."""
-    running.faults(minor="25+")
+    running.faults(minor=minor)
     running.deploy(running.image("2", TWO))
     assert "podFailurePolicy" not in job_of(running)["spec"]
 
@@ -239,6 +277,11 @@ def test_unknown_deployment(kube):
     result = kube.deploy(kube.image("1", ONE), expect=2)
     assert "there is no deployment 'web'" in result.err and "init kubernetes" in result.err
     assert kube.left() == []
+
+
+def test_unknown_namespace(running):
+    result = running.deploy("registry.example/web:1", "--namespace", "nope", expect=2)
+    assert 'namespaces "nope" not found' in result.err and "`--namespace`" in result.err
 
 
 def test_unknown_context(running):

@@ -88,7 +88,7 @@ def check(value, fields, path=""):
             raise Refused("BadRequest", f"{path}: expected an object")
         for name, one in value.items():
             if name not in fields:
-                raise Refused("BadRequest", f'strict decoding error: unknown field "{path}{name}"')
+                raise Refused("BadRequest", f'unknown field "{path}{name}"')
             check(one, fields[name], f"{path}{name}.")
     elif isinstance(fields, list):
         if not isinstance(value, list):
@@ -103,6 +103,18 @@ def check(value, fields, path=""):
         )
 
 
+def check_strictly(obj):
+    kind, version = obj["kind"], obj["apiVersion"]
+    try:
+        check(obj, FIELDS[kind])
+    except Refused as refused:
+        raise Refused(
+            "BadRequest",
+            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: '
+            f"{refused.message}",
+        ) from None
+
+
 def check_job(job):
     """What validation of a Job looks at beyond its fields (pkg/apis/batch/validation)."""
     pod = job["spec"]["template"]["spec"]
@@ -112,7 +124,11 @@ def check_job(job):
             'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',
         )
     if len(job["metadata"]["name"]) > 63:
-        raise Refused("Invalid", "metadata.name: must be no more than 63 characters")
+        name = job["metadata"]["name"]
+        raise Refused(
+            "Invalid",
+            f'spec.template.labels: Invalid value: "{name}": must be no more than 63 characters',
+        )
     volumes = {volume["name"] for volume in pod.get("volumes", [])}
     names = set()
     for container in pod["containers"] + pod.get("initContainers", []):
@@ -144,6 +160,12 @@ def check_job(job):
 
 
 def now():
+    """To the second, as the API has it: two may be made at the same time."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def moment():
+    """What Cloud Run has instead."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09}Z"
 
 
@@ -183,7 +205,7 @@ class Store:
             raise Refused(
                 "NotFound", f'no matches for kind "{kind}" in version "{obj.get("apiVersion")}"'
             )
-        check(obj, FIELDS[kind])
+        check_strictly(obj)
         if kind == "Job":
             check_job(obj)
         key = f"{kind}/{name}"
