@@ -19,7 +19,9 @@ enum { NAME_MOST = 63, ROUND_MS = 10000, SPARE_MS = 30000 };
 
 static const char *const away[] = {"was refused - did you specify the right host or port",
                                    "Unable to connect to the server",
-                                   "connect: connection refused", /* of `create`, which validates */
+                                   "dial tcp", /* of `create`, which validates first */
+                                   "Client.Timeout exceeded",
+                                   ": EOF",
                                    "TLS handshake timeout",
                                    "connection reset by peer",
                                    "i/o timeout",
@@ -31,6 +33,8 @@ static const char *const away[] = {"was refused - did you specify the right host
                                    "(TooManyRequests)",
                                    "etcdserver:",
                                    NULL};
+static const char *const wrong[] = {"error: context \"", "context was not found",
+                                    "error loading config file", "invalid configuration:", NULL};
 static const char *const forbidden[] = {"(Forbidden)", "(Unauthorized)", "must be logged in", NULL};
 
 const Patience kube_patience = {
@@ -39,6 +43,8 @@ const Patience kube_patience = {
     .forbidden = forbidden,
     .forbidden_hint = "A deploy gets and patches the deployment; it makes, reads and deletes jobs, "
                       "config maps and, for `--env`, secrets; it reads pods and their logs.",
+    .wrong = wrong,
+    .wrong_hint = "Look at `kubectl config get-contexts`, then give the right `--context`.",
     .away_hint = "Look whether `kubectl get deployments` answers from here, then deploy again."};
 
 /* ---- orders ---- */

@@ -285,8 +285,8 @@ def test_unknown_namespace(running):
 
 
 def test_unknown_context(running):
-    result = running.deploy("registry.example/web:1", "--context", "other", expect=1)
-    assert 'context "other" does not exist' in result.err
+    result = running.deploy("registry.example/web:1", "--context", "other", expect=2)
+    assert 'context "other" does not exist' in result.err and "get-contexts" in result.err
 
 
 @pytest.mark.parametrize(
