@@ -12,7 +12,7 @@
 #include "deploy/variables.h"
 #include "core/banned.h"
 
-enum { DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
+enum { DELETE_MS = 60000, APP_MOST = 24, CONFIG_MS = 30000 };
 
 typedef struct Run {
     Deploy *d;
@@ -312,14 +312,54 @@ follow(Run *r, bool *ret_known, Error *err)
 
 /* ---- ending it ---- */
 
+/* Its pods have ended, or it is gone, and they with it. The objects may stay for minutes where a
+ * node is slow: nobody has to wait for them. */
+static bool
+is_over(const json_t *list)
+{
+    size_t i, pods = 0;
+    const json_t *one;
+    json_array_foreach(value_at(list, "items"), i, one)
+    {
+        Str phase = value_text(one, "status.phase");
+        if (!str_eq(value_text(one, "kind"), STR("Pod")))
+            continue;
+        if (!str_eq(phase, STR("Failed")) && !str_eq(phase, STR("Succeeded")))
+            return false;
+        pods++;
+    }
+    return pods || !json_array_size(value_at(list, "items"));
+}
+
 static bool
 delete_job(Deploy *d, const char *name, Error *err)
 {
-    /* In the foreground: gone is the Job only when its pods are, and with them their sessions. */
+    int64_t end = clock_ms() + DELETE_MS;
+    /* In the foreground: the Job goes when its pods have, so that none is overlooked. */
     Order order = kube_order(d, "delete", "job", name, "--cascade=foreground", "--ignore-not-found",
-                             str_printf(d->arena, "--timeout=%ds", DELETE_S), NULL);
-    order.limit_ms = (DELETE_S + 15) * 1000;
-    return kube_run(d, &order, NULL, err);
+                             "--wait=false", NULL);
+    if (!kube_run(d, &order, NULL, err))
+        return false;
+    for (int tries = 0;;) {
+        AUTO_JSON *list = NULL;
+        Order get =
+            kube_order(d, "get", "jobs,pods", "--selector",
+                       str_printf(d->arena, "lockstep/job=%s", name), "--output", "json", NULL);
+        if (!kube_read(d, &get, &list, err))
+            return false;
+        if (is_over(list))
+            return true;
+        if (clock_ms() >= end) {
+            err->cls = ERROR_CLASS_TIMEOUT;
+            error_set(err, ERROR_FAILED, "the pods of the job '%s' do not end", name);
+            return error_hint(err,
+                              "`kubectl get pods --selector lockstep/job=%s` shows them; one "
+                              "on a node that is lost has to be deleted with `--force`.",
+                              name);
+        }
+        if (!deploy_pause(d, &tries, err))
+            return false;
+    }
 }
 
 static void
@@ -408,7 +448,8 @@ kube_settle_jobs(Deploy *d, Error *err)
         if (has_ended(job))
             continue;
         /* A tag may have moved since: then it migrates something else. */
-        if (!k->adopted && digest_is_in(d->image) && str_eq(image, str_of(d->image)) &&
+        if (!k->adopted && !value_at(job, "metadata.deletionTimestamp") && digest_is_in(d->image) &&
+            str_eq(image, str_of(d->image)) &&
             str_eq(value_text(job, "metadata.labels.lockstep"), STR("migrate"))) {
             k->adopted = str_dup(d->arena, name);
             log_info("deploy.left",

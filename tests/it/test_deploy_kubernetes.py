@@ -495,6 +495,17 @@ def test_killed_and_another_image(running):
     assert running.serves() == running.exact(three) and running.left() == []
 
 
+def test_killed_and_a_slow_node(running):
+    """Its pod has ended, and its node does not say so for minutes: nobody waits for that."""
+    running.set(pods_stay=True)
+    started = running.start(running.image("2", ENDLESS))
+    net.until(lambda: is_migrating(running), what="the migration")
+    killed(started)
+    three = running.image("3", TWO)
+    running.deploy(three)
+    assert running.serves() == running.exact(three)
+
+
 @pytest.mark.parametrize("again", ("2", "3"))
 def test_killed_while_it_rolls_out(running, again):
     """Half rolled out: goes on when the same image is asked for, else goes back first."""

@@ -254,10 +254,13 @@ class Controllers(Background):
         """In the foreground: the Job goes when its pods have."""
         gone = True
         for pod in pods:
-            if self.kill(pod):
-                state["objects"].pop(f"Pod/{pod['metadata']['name']}", None)
-            else:
+            if not self.kill(pod):
                 gone = False
+            elif state.get("pods_stay"):
+                pod["status"]["phase"] = "Failed"
+                gone = False
+            else:
+                state["objects"].pop(f"Pod/{pod['metadata']['name']}", None)
         if gone:
             state["objects"].pop(f"Job/{job['metadata']['name']}", None)
 
