@@ -383,6 +383,15 @@ def test_killed_for_its_memory(running):
     running.set(oom=False)
 
 
+def test_killed_on_its_node(running):
+    started = running.start(running.image("2", ENDLESS))
+    net.until(lambda: is_migrating(running), what="the migration")
+    [process] = [one for one, _ in running.controllers.processes.values() if one.poll() is None]
+    os.killpg(process.pid, signal.SIGKILL)
+    assert "the migration failed with status 137: signal 9 ended it" in started.finish(expect=1).err
+    assert running.versions() == ["001"] and running.left() == []
+
+
 def test_the_job_is_deleted(running):
     """Somebody, or a node, takes it away: nobody knows how it ended, so the migration is asked again."""
     started = running.start(running.image("2", SLOW))
