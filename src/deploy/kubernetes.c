@@ -35,7 +35,9 @@ static const char *const away[] = {"was refused - did you specify the right host
                                    NULL};
 static const char *const wrong[] = {"error: context \"", "context was not found",
                                     "error loading config file", "invalid configuration:", NULL};
-static const char *const forbidden[] = {"(Forbidden)", "(Unauthorized)", "must be logged in", NULL};
+static const char *const forbidden[] = {
+    "(Forbidden)",       "is forbidden:",       "(Unauthorized)",
+    "must be logged in", "provide credentials", NULL};
 
 const Patience kube_patience = {
     .who = "the cluster",

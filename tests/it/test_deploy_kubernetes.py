@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from support import net, schemas, secrets
+from support.binary import ROOT
 from support.platforms import BROKEN, ENDLESS, ONE, SLOW, TWO, Cluster, killed
 
 
@@ -301,6 +302,29 @@ def test_missing_rights(running, forbidden):
         and "nothing was released" in result.err
     )
     assert running.serves() == before and running.versions() == ["001"]
+    running.faults()
+    assert running.left() == []
+
+
+def test_rights_as_documented(running):
+    """The table of docs/platforms/kubernetes.md is enough for all that a deploy does, and back."""
+    text = (ROOT / "docs/platforms/kubernetes.md").read_text()
+    table = text.partition("| resource | verbs |")[2].splitlines()[2:]
+    allowed = []
+    for line in table:
+        resource, verbs = [one.strip() for one in line.strip("|").split("|")]
+        name = resource.split("`")[1].partition(".")[0]
+        allowed += [f"{verb} {name}" for verb in verbs.split(", ")]
+    assert len(allowed) > 15
+    running.faults(allowed=allowed)
+    running.lockstep.env["TOKEN"] = "hunter2-here"
+    secrets.register("hunter2-here")
+    started = running.start(running.image("2", ENDLESS), "--env", "TOKEN")
+    net.until(lambda: is_migrating(running), what="the migration")
+    killed(started)
+    running.deploy(running.image("3", TWO), "--env", "TOKEN")
+    result = running.deploy(running.image("4", TWO, ready=False), "--verify", "1s", expect=7)
+    assert "orbidden" not in result.err
     running.faults()
     assert running.left() == []
 
