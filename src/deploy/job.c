@@ -114,9 +114,8 @@ bool
 job_failed(const JobReport *report, const char *what, Error *err)
 {
     ErrorCode code = ERROR_FAILED;
-    char killed[] = "signal 000 ended it";
-    if (report->status > 128)
-        snprintf(killed, sizeof killed, "signal %d ended it", (report->status - 128) % 1000);
+    char killed[40];
+    snprintf(killed, sizeof killed, "signal %d ended it", report->status - 128);
     for (int i = 1; i < ERROR_DEPLOY_UNDONE; i++)
         if (error_code_status((ErrorCode)i) == report->status)
             code = (ErrorCode)i;
