@@ -2,9 +2,10 @@
 """A small Kubernetes for `kubectl` of this folder: controllers that act on the objects as those of
 Kubernetes 1.30 do (kubernetes/kubernetes at tag v1.30.0, commit
 7c48c2bd72b9bf5c44d21d7338cc7bea77d0ad2a: pkg/controller/job, pkg/controller/deployment, pkg/kubelet).
-Every scene of test_deploy_kubernetes.py that asks no fault of this one was gone through by hand on a
-whole 1.20.2 (commit faecb196815e248d3ecfb03c680a4507229c2a56; its kubelet with dockerd 20.10.24):
-reasons, conditions, counts of a roll-out, exit codes and deletions are as they were there.
+Deploys that go well, fail, are stopped, killed, two at once, lack a right or lose the API server were
+gone through by hand on a whole 1.20.2 (commit faecb196815e248d3ecfb03c680a4507229c2a56; its kubelet
+with dockerd 20.10.24): reasons, conditions, counts of a roll-out, exit codes and deletions are as they
+were there. A pod without a node, without memory, or on a drained node follows the source alone.
 
 A Job's container really runs: as a process with exactly the pod's environment, in the folder that
 stands for its image.
