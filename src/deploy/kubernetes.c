@@ -33,8 +33,13 @@ static const char *const away[] = {"was refused - did you specify the right host
                                    "(TooManyRequests)",
                                    "etcdserver:",
                                    NULL};
-static const char *const wrong[] = {"error: context \"", "context was not found",
-                                    "error loading config file", "invalid configuration:", NULL};
+static const char *const wrong[] = {"error: context \"",
+                                    "context was not found",
+                                    "error loading config file",
+                                    "invalid configuration:",
+                                    "server: x509:",
+                                    "tls: failed to verify certificate",
+                                    NULL};
 static const char *const forbidden[] = {
     "(Forbidden)",       "is forbidden:",       "(Unauthorized)",
     "must be logged in", "provide credentials", NULL};
@@ -46,7 +51,7 @@ const Patience kube_patience = {
     .forbidden_hint = "A deploy gets and patches the deployment; it makes, reads and deletes jobs, "
                       "config maps and, for `--env`, secrets; it reads pods and their logs.",
     .wrong = wrong,
-    .wrong_hint = "Look at `kubectl config get-contexts`, then give the right `--context`.",
+    .wrong_hint = "Look at `kubectl config view`, then give the right `--context`.",
     .away_hint = "Look whether `kubectl get deployments` answers from here, then deploy again."};
 
 /* ---- orders ---- */

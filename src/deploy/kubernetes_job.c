@@ -103,16 +103,15 @@ on_line(void *ctx, int stream, Str line)
     job_line(r->d->arena, r->report, line);
 }
 
-/* Until the log ends, or the connection. */
+/* Until the log ends, or the connection. `whose` is "pod/NAME". */
 static bool
-listen(Run *r, const char *pod, Error *err)
+listen(Run *r, const char *whose, Error *err)
 {
     Deploy *d = r->d;
     const Kube *k = d->state;
     Answer answer;
     int64_t left = r->end_ms - clock_ms();
-    Order order = kube_order(d, "logs", "--follow", str_printf(d->arena, "pod/%s", pod),
-                             "--container", k->container, NULL);
+    Order order = kube_order(d, "logs", "--follow", whose, "--container", k->container, NULL);
     order.may_fail = true;
     order.limit_ms = left > 1 ? left : 1;
     order.line = on_line;
@@ -128,6 +127,12 @@ listen(Run *r, const char *pod, Error *err)
     if (!r->heard_all)
         log_debug("deploy.logs", "kubectl logs: " STR_FMT, STR_ARG(answer.said));
     return true;
+}
+
+static char *
+pod_word(const Run *r)
+{
+    return str_printf(r->d->arena, "pod/%s", r->pod);
 }
 
 /* ---- looking ---- */
@@ -188,7 +193,7 @@ static End
 end_of_container(Run *r, const json_t *ended, Error *err)
 {
     Deploy *d = r->d;
-    if (!r->heard_all && !listen(r, r->pod, err))
+    if (!r->heard_all && !listen(r, pod_word(r), err))
         return END_ERROR;
     Str reason = value_text(ended, "reason"), message = value_text(ended, "message");
     static const char *const unable[] = {"StartError", "ContainerCannotRun"};
@@ -275,7 +280,7 @@ look(Run *r, Error *err)
     if (ended)
         return end_of_container(r, ended, err);
     if (value_at(state, "state.running"))
-        return listen(r, r->pod, err) ? END_NOT_YET : END_ERROR;
+        return listen(r, pod_word(r), err) ? END_NOT_YET : END_ERROR;
     if (!job)
         return pod ? END_NOT_YET : END_UNKNOWN;
     if (pod && is_waiting_in_vain(r, pod, err))
@@ -289,7 +294,8 @@ follow(Run *r, bool *ret_known, Error *err)
     Deploy *d = r->d;
     if (d->orders.dry_run) {
         *ret_known = true;
-        return listen(r, r->name, err);
+        /* The name of the pod is not known before it is there. */
+        return listen(r, str_printf(d->arena, "job/%s", r->name), err);
     }
     for (int tries = 0;;) {
         int64_t seen = r->seen;

@@ -21,7 +21,7 @@ has_one(Str text, const char *const *signs)
 bool
 patient_is_away(const Patience *patience, Str said)
 {
-    return has_one(said, patience->signs);
+    return has_one(said, patience->signs) && !has_one(said, patience->wrong);
 }
 
 bool

@@ -267,6 +267,7 @@ def test_dry_run(kube):
         line for line in lines if " set image deployment/web web=registry.example/web:2" in line
     ]
     assert len(release) == 1
+    assert any(" logs --follow job/web-migrate-" in line for line in lines)
     assert "hunter2" not in result.out + result.err and kube.calls() == []
     assert "Deploy planned" in result.err
 
@@ -287,7 +288,15 @@ def test_unknown_namespace(running):
 
 def test_unknown_context(running):
     result = running.deploy("registry.example/web:1", "--context", "other", expect=2)
-    assert 'context "other" does not exist' in result.err and "get-contexts" in result.err
+    assert 'context "other" does not exist' in result.err and "config view" in result.err
+
+
+def test_wrong_certificate(running):
+    """No trying again makes it right."""
+    say = "Unable to connect to the server: x509: certificate signed by unknown authority"
+    running.faults(create={"say": say, "times": 9})
+    result = running.deploy("registry.example/web:1", expect=2)
+    assert "x509: certificate signed" in result.err and "trying again" not in result.err
 
 
 @pytest.mark.parametrize(
