@@ -114,11 +114,15 @@ bool
 job_failed(const JobReport *report, const char *what, Error *err)
 {
     ErrorCode code = ERROR_FAILED;
+    char killed[40];
+    snprintf(killed, sizeof killed, "signal %d ended it", report->status - 128);
     for (int i = 1; i < ERROR_DEPLOY_UNDONE; i++)
         if (error_code_status((ErrorCode)i) == report->status)
             code = (ErrorCode)i;
     error_set(err, code, "%s failed with status %d: %s", what, report->status,
-              report->error ? report->error : error_code_meaning(code));
+              report->error          ? report->error
+              : report->status > 128 ? killed
+                                     : error_code_meaning(code));
     if (report->run_id)
         error_detail(err, "run %s: `lockstep history` has its record", report->run_id);
     return false;

@@ -19,7 +19,9 @@ enum { NAME_MOST = 63, ROUND_MS = 10000, SPARE_MS = 30000 };
 
 static const char *const away[] = {"was refused - did you specify the right host or port",
                                    "Unable to connect to the server",
-                                   "connect: connection refused", /* of `create`, which validates */
+                                   "dial tcp", /* of `create`, which validates first */
+                                   "Client.Timeout exceeded",
+                                   ": EOF",
                                    "TLS handshake timeout",
                                    "connection reset by peer",
                                    "i/o timeout",
@@ -31,7 +33,16 @@ static const char *const away[] = {"was refused - did you specify the right host
                                    "(TooManyRequests)",
                                    "etcdserver:",
                                    NULL};
-static const char *const forbidden[] = {"(Forbidden)", "(Unauthorized)", "must be logged in", NULL};
+static const char *const wrong[] = {"error: context \"",
+                                    "context was not found",
+                                    "error loading config file",
+                                    "invalid configuration:",
+                                    "server: x509:",
+                                    "tls: failed to verify certificate",
+                                    NULL};
+static const char *const forbidden[] = {
+    "(Forbidden)",       "is forbidden:",       "(Unauthorized)",
+    "must be logged in", "provide credentials", NULL};
 
 const Patience kube_patience = {
     .who = "the cluster",
@@ -39,6 +50,8 @@ const Patience kube_patience = {
     .forbidden = forbidden,
     .forbidden_hint = "A deploy gets and patches the deployment; it makes, reads and deletes jobs, "
                       "config maps and, for `--env`, secrets; it reads pods and their logs.",
+    .wrong = wrong,
+    .wrong_hint = "Look at `kubectl config view`, then give the right `--context`.",
     .away_hint = "Look whether `kubectl get deployments` answers from here, then deploy again."};
 
 /* ---- orders ---- */
@@ -180,6 +193,29 @@ is_rolled_out(const json_t *deployment)
            value_number(deployment, "status.availableReplicas") >= updated;
 }
 
+static const json_t *
+condition(const json_t *object, const char *type)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(value_at(object, "status.conditions"), i, one)
+    {
+        if (str_eq(value_text(one, "type"), str_of(type)))
+            return one;
+    }
+    return NULL;
+}
+
+/* Absent where the progress deadline has not passed. */
+static Str
+overdue_since(Arena *arena, const json_t *deployment)
+{
+    const json_t *progress = condition(deployment, "Progressing");
+    if (!str_eq(value_text(progress, "reason"), STR("ProgressDeadlineExceeded")))
+        return STR_ABSENT;
+    return str_of(str_dup(arena, value_text(progress, "lastUpdateTime")));
+}
+
 bool
 kube_is_hopeless(Arena *arena, const json_t *pod, Str *ret_why)
 {
@@ -211,13 +247,27 @@ kube_is_hopeless(Arena *arena, const json_t *pod, Str *ret_why)
                  str_find_str(message, STR("manifest unknown")) < message.n))
                 return true;
         }
-    json_array_foreach(value_at(pod, "status.conditions"), i, one)
-    {
-        if (str_eq(value_text(one, "reason"), STR("Unschedulable")))
-            *ret_why = str_of(str_printf(arena, "no node takes the pod: " STR_FMT,
-                                         STR_ARG(value_text(one, "message"))));
-    }
+    one = condition(pod, "PodScheduled");
+    if (str_eq(value_text(one, "reason"), STR("Unschedulable")))
+        *ret_why = str_of(str_printf(arena, "no node takes the pod: " STR_FMT,
+                                     STR_ARG(value_text(one, "message"))));
     return false;
+}
+
+/* What a pod says of itself that waits for nothing, and yet is not ready: a probe fails, or the
+ * gate does not open. */
+static Str
+why_not_ready(Arena *arena, const json_t *pod)
+{
+    static const char *const types[] = {"Initialized", "Ready"};
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        const json_t *one = condition(pod, types[i]);
+        if (str_eq(value_text(one, "status"), STR("False")))
+            return str_of(str_printf(arena, "pod '" STR_FMT "': " STR_FMT,
+                                     STR_ARG(value_text(pod, "metadata.name")),
+                                     STR_ARG(value_text(one, "message"))));
+    }
+    return STR_ABSENT;
 }
 
 /* Why the new release's pods do not come up. */
@@ -242,10 +292,28 @@ look_at_pods(Deploy *d, bool *ret_hopeless, Str *ret_why, Error *err)
     json_array_foreach(value_at(list, "items"), i, pod)
         json_array_foreach(value_at(pod, "spec.containers"), c, container)
     {
-        if (str_eq(value_text(container, "image"), str_of(d->image)) &&
-            kube_is_hopeless(d->arena, pod, ret_why))
-            *ret_hopeless = true;
+        if (!str_eq(value_text(container, "image"), str_of(d->image)))
+            continue;
+        Str why = STR_ABSENT;
+        *ret_hopeless |= kube_is_hopeless(d->arena, pod, &why);
+        if (!why.n)
+            why = why_not_ready(d->arena, pod);
+        if (why.n)
+            *ret_why = why;
     }
+    return true;
+}
+
+/* The condition of a deadline that passed stays until something gets on: of pods that waited for
+ * the schema long before this deploy, or of those that this deploy takes away again. */
+static bool
+look_at_deadline(Deploy *d, Str *ret_since, Error *err)
+{
+    AUTO_JSON *deployment = NULL;
+    Order order = kube_order(d, "get", "deployment", d->options->app, "--output", "json", NULL);
+    if (!kube_read(d, &order, &deployment, err))
+        return false;
+    *ret_since = overdue_since(d->arena, deployment);
     return true;
 }
 
@@ -253,9 +321,10 @@ look_at_pods(Deploy *d, bool *ret_hopeless, Str *ret_why, Error *err)
 static bool
 follow_rollout(Deploy *d, bool look, Error *err)
 {
+    const Kube *k = d->state;
     int64_t end = clock_ms() + d->options->verify_ms;
     Str why = STR("");
-    for (;;) {
+    for (int tries = 0;;) {
         Answer answer;
         int64_t left = end - clock_ms(), round = left < ROUND_MS ? left : ROUND_MS;
         const char *limit = str_printf(d->arena, "--timeout=%llds",
@@ -272,10 +341,19 @@ follow_rollout(Deploy *d, bool look, Error *err)
         bool hopeless = false;
         if (look && !look_at_pods(d, &hopeless, &why, err))
             return false;
-        if (str_find_str(answer.said, STR("timed out waiting")) >= answer.said.n) {
+        bool waits = str_find_str(answer.said, STR("timed out waiting")) < answer.said.n;
+        bool overdue = str_find_str(answer.said, STR("exceeded its progress")) < answer.said.n;
+        Str since = STR_ABSENT;
+        if (overdue && !look_at_deadline(d, &since, err))
+            return false;
+        if (!waits && (!overdue || (since.n && !str_eq(since, k->overdue)))) {
             (void)!patient_failed(&kube_patience, &order, &answer, err);
+            if (why.n)
+                error_detail(err, STR_FMT, STR_ARG(why));
             return error_wrap(err, "the rollout of '%s' does not get on", d->options->app);
         }
+        if (!waits && !deploy_pause(d, &tries, err))
+            return false;
         if (hopeless || clock_ms() >= end) {
             error_set(err, ERROR_FAILED, "the new pods of '%s' %s", d->options->app,
                       hopeless ? "can not start" : "were not ready in time");
@@ -344,8 +422,10 @@ undo(Deploy *d, Error *err)
 static bool
 go_back(Deploy *d, Error *err)
 {
+    Kube *k = d->state;
     /* What did not serve before does not after. */
-    return undo(d, err) && (!d->before || follow_rollout(d, false, err)) && set_mark(d, NULL, err);
+    return look_at_deadline(d, &k->overdue, err) && undo(d, err) &&
+           (!d->before || follow_rollout(d, false, err)) && set_mark(d, NULL, err);
 }
 
 static bool
@@ -474,6 +554,7 @@ look(Deploy *d, Error *err)
     k->container = str_dup(d->arena, value_text(container, "name"));
     k->was = str_dup(d->arena, image);
     k->revision = str_dup(d->arena, revision);
+    k->overdue = overdue_since(d->arena, deployment);
     find_companions(d, k, deployment, image);
     if (value_number(deployment, "status.availableReplicas") > 0)
         d->before = k->was;

@@ -17,6 +17,7 @@ typedef struct Kube {
     const char *was;       /* the service's image then; d->before is NULL where it did not serve */
     const char *revision;  /* of the Deployment then */
     const char *adopted;   /* a Job that a killed deploy of this image left running */
+    Str overdue;           /* since when its progress deadline has passed, before what we do now */
     bool changed;          /* the Deployment has, or may have, the new image */
 } Kube;
 

@@ -12,7 +12,7 @@
 #include "deploy/variables.h"
 #include "core/banned.h"
 
-enum { DELETE_S = 60, APP_MOST = 24, CONFIG_MS = 30000 };
+enum { DELETE_MS = 60000, APP_MOST = 24, CONFIG_MS = 30000 };
 
 typedef struct Run {
     Deploy *d;
@@ -103,16 +103,15 @@ on_line(void *ctx, int stream, Str line)
     job_line(r->d->arena, r->report, line);
 }
 
-/* Until the log ends, or the connection. */
+/* Until the log ends, or the connection. `whose` is "pod/NAME". */
 static bool
-listen(Run *r, const char *pod, Error *err)
+listen(Run *r, const char *whose, Error *err)
 {
     Deploy *d = r->d;
     const Kube *k = d->state;
     Answer answer;
     int64_t left = r->end_ms - clock_ms();
-    Order order = kube_order(d, "logs", "--follow", str_printf(d->arena, "pod/%s", pod),
-                             "--container", k->container, NULL);
+    Order order = kube_order(d, "logs", "--follow", whose, "--container", k->container, NULL);
     order.may_fail = true;
     order.limit_ms = left > 1 ? left : 1;
     order.line = on_line;
@@ -128,6 +127,12 @@ listen(Run *r, const char *pod, Error *err)
     if (!r->heard_all)
         log_debug("deploy.logs", "kubectl logs: " STR_FMT, STR_ARG(answer.said));
     return true;
+}
+
+static char *
+pod_word(const Run *r)
+{
+    return str_printf(r->d->arena, "pod/%s", r->pod);
 }
 
 /* ---- looking ---- */
@@ -188,7 +193,7 @@ static End
 end_of_container(Run *r, const json_t *ended, Error *err)
 {
     Deploy *d = r->d;
-    if (!r->heard_all && !listen(r, r->pod, err))
+    if (!r->heard_all && !listen(r, pod_word(r), err))
         return END_ERROR;
     Str reason = value_text(ended, "reason"), message = value_text(ended, "message");
     static const char *const unable[] = {"StartError", "ContainerCannotRun"};
@@ -236,7 +241,9 @@ is_waiting_in_vain(Run *r, const json_t *pod, Error *err)
         return false;
     error_set(err, ERROR_FAILED, "the migration's pod can not start");
     error_detail(err, STR_FMT, STR_ARG(why));
-    error_hint(err, "`kubectl describe pod " STR_FMT "` tells more.",
+    /* The pod itself goes with its Job. */
+    error_hint(err,
+               "`kubectl get events --field-selector involvedObject.name=" STR_FMT "` tells more.",
                STR_ARG(value_text(pod, "metadata.name")));
     return true;
 }
@@ -273,7 +280,7 @@ look(Run *r, Error *err)
     if (ended)
         return end_of_container(r, ended, err);
     if (value_at(state, "state.running"))
-        return listen(r, r->pod, err) ? END_NOT_YET : END_ERROR;
+        return listen(r, pod_word(r), err) ? END_NOT_YET : END_ERROR;
     if (!job)
         return pod ? END_NOT_YET : END_UNKNOWN;
     if (pod && is_waiting_in_vain(r, pod, err))
@@ -287,7 +294,8 @@ follow(Run *r, bool *ret_known, Error *err)
     Deploy *d = r->d;
     if (d->orders.dry_run) {
         *ret_known = true;
-        return listen(r, r->name, err);
+        /* The name of the pod is not known before it is there. */
+        return listen(r, str_printf(d->arena, "job/%s", r->name), err);
     }
     for (int tries = 0;;) {
         int64_t seen = r->seen;
@@ -310,14 +318,54 @@ follow(Run *r, bool *ret_known, Error *err)
 
 /* ---- ending it ---- */
 
+/* Its pods have ended, or it is gone, and they with it. The objects may stay for minutes where a
+ * node is slow: nobody has to wait for them. */
+static bool
+is_over(const json_t *list)
+{
+    size_t i, pods = 0;
+    const json_t *one;
+    json_array_foreach(value_at(list, "items"), i, one)
+    {
+        Str phase = value_text(one, "status.phase");
+        if (!str_eq(value_text(one, "kind"), STR("Pod")))
+            continue;
+        if (!str_eq(phase, STR("Failed")) && !str_eq(phase, STR("Succeeded")))
+            return false;
+        pods++;
+    }
+    return pods || !json_array_size(value_at(list, "items"));
+}
+
 static bool
 delete_job(Deploy *d, const char *name, Error *err)
 {
-    /* In the foreground: gone is the Job only when its pods are, and with them their sessions. */
+    int64_t end = clock_ms() + DELETE_MS;
+    /* In the foreground: the Job goes when its pods have, so that none is overlooked. */
     Order order = kube_order(d, "delete", "job", name, "--cascade=foreground", "--ignore-not-found",
-                             str_printf(d->arena, "--timeout=%ds", DELETE_S), NULL);
-    order.limit_ms = (DELETE_S + 15) * 1000;
-    return kube_run(d, &order, NULL, err);
+                             "--wait=false", NULL);
+    if (!kube_run(d, &order, NULL, err))
+        return false;
+    for (int tries = 0;;) {
+        AUTO_JSON *list = NULL;
+        Order get =
+            kube_order(d, "get", "jobs,pods", "--selector",
+                       str_printf(d->arena, "lockstep/job=%s", name), "--output", "json", NULL);
+        if (!kube_read(d, &get, &list, err))
+            return false;
+        if (is_over(list))
+            return true;
+        if (clock_ms() >= end) {
+            err->cls = ERROR_CLASS_TIMEOUT;
+            error_set(err, ERROR_FAILED, "the pods of the job '%s' do not end", name);
+            return error_hint(err,
+                              "`kubectl get pods --selector lockstep/job=%s` shows them; one "
+                              "on a node that is lost has to be deleted with `--force`.",
+                              name);
+        }
+        if (!deploy_pause(d, &tries, err))
+            return false;
+    }
 }
 
 static void
@@ -406,7 +454,8 @@ kube_settle_jobs(Deploy *d, Error *err)
         if (has_ended(job))
             continue;
         /* A tag may have moved since: then it migrates something else. */
-        if (!k->adopted && digest_is_in(d->image) && str_eq(image, str_of(d->image)) &&
+        if (!k->adopted && !value_at(job, "metadata.deletionTimestamp") && digest_is_in(d->image) &&
+            str_eq(image, str_of(d->image)) &&
             str_eq(value_text(job, "metadata.labels.lockstep"), STR("migrate"))) {
             k->adopted = str_dup(d->arena, name);
             log_info("deploy.left",

@@ -25,9 +25,14 @@ lock_object(const Deploy *d, const Seen *seen)
     return object;
 }
 
-/* False with err: neither made nor there already. */
+/* False with err: neither made nor somebody else's, which is known by one of `others`. */
 static bool
-give(Deploy *d, const char *verb, const Seen *seen, bool *ret_taken, Error *err)
+give(Deploy *d,
+     const char *verb,
+     const Seen *seen,
+     const char *const *others,
+     bool *ret_taken,
+     Error *err)
 {
     Answer answer;
     AUTO_JSON *object = lock_object(d, seen);
@@ -37,11 +42,18 @@ give(Deploy *d, const char *verb, const Seen *seen, bool *ret_taken, Error *err)
     if (!kube_run(d, &order, &answer, err))
         return false;
     *ret_taken = answer.status == 0;
-    static const char *const others[] = {"(AlreadyExists)", "(Conflict)", "(NotFound)"};
-    for (size_t i = 0; i < COUNT_OF(others); i++)
-        if (answer.status == 0 || str_find_str(answer.said, str_of(others[i])) < answer.said.n)
+    if (answer.status == 0)
+        return true;
+    for (; *others; others++)
+        if (str_find_str(answer.said, str_of(*others)) < answer.said.n)
             return true;
-    return patient_failed(&kube_patience, &order, &answer, err);
+    (void)!patient_failed(&kube_patience, &order, &answer, err);
+    /* Of what is to be made, only the place can be missing. */
+    if (str_find_str(answer.said, STR("(NotFound)")) < answer.said.n) {
+        err->code = ERROR_USAGE;
+        error_hint(err, "Give the right `--namespace` and `--context`: a deploy makes none.");
+    }
+    return false;
 }
 
 static bool
@@ -51,7 +63,8 @@ take(Deploy *d, void *ctx, bool *ret_taken, Holder *ret_other, Error *err)
     AUTO_JSON *object = NULL;
     Answer answer;
     seen->version = NULL;
-    if (!give(d, "create", seen, ret_taken, err))
+    static const char *const others[] = {"(AlreadyExists)", NULL};
+    if (!give(d, "create", seen, others, ret_taken, err))
         return false;
     if (*ret_taken)
         return true;
@@ -77,7 +90,8 @@ take(Deploy *d, void *ctx, bool *ret_taken, Holder *ret_other, Error *err)
 static bool
 take_over(Deploy *d, void *ctx, bool *ret_taken, Error *err)
 {
-    return give(d, "replace", ctx, ret_taken, err);
+    static const char *const others[] = {"(Conflict)", "(NotFound)", NULL};
+    return give(d, "replace", ctx, others, ret_taken, err);
 }
 
 bool

@@ -186,6 +186,15 @@ kube_pod_job(const Deploy *d,
 
 /* ---- reading ---- */
 
+/* Times are whole seconds: of two of the same, what is made later replaces one that has ended. */
+static bool
+is_newer(const json_t *one, const json_t *other)
+{
+    int order = str_cmp(value_text(one, "metadata.creationTimestamp"),
+                        value_text(other, "metadata.creationTimestamp"));
+    return order > 0 || (order == 0 && str_eq(value_text(other, "status.phase"), STR("Failed")));
+}
+
 const json_t *
 kube_pod_newest(const json_t *list, const json_t **ret_job)
 {
@@ -195,8 +204,7 @@ kube_pod_newest(const json_t *list, const json_t **ret_job)
     {
         if (str_eq(value_text(one, "kind"), STR("Job")))
             *ret_job = one;
-        else if (!pod || str_cmp(value_text(one, "metadata.creationTimestamp"),
-                                 value_text(pod, "metadata.creationTimestamp")) > 0)
+        else if (!pod || is_newer(one, pod))
             pod = one;
     }
     return pod;

@@ -21,7 +21,7 @@ has_one(Str text, const char *const *signs)
 bool
 patient_is_away(const Patience *patience, Str said)
 {
-    return has_one(said, patience->signs);
+    return has_one(said, patience->signs) && !has_one(said, patience->wrong);
 }
 
 bool
@@ -35,6 +35,10 @@ patient_failed(const Patience *patience, const Order *order, const Answer *answe
         error_detail(
             err, STR_FMT,
             STR_ARG(str_sub(said, said.n - (said.n > TELLING ? TELLING : said.n), said.n)));
+    if (has_one(said, patience->wrong)) {
+        err->code = ERROR_USAGE;
+        return error_hint(err, "%s", patience->wrong_hint);
+    }
     if (has_one(said, patience->forbidden))
         return error_hint(err, "%s", patience->forbidden_hint);
     if (!patient_is_away(patience, said))

@@ -14,6 +14,9 @@ typedef struct Patience {
     /* Of rights that are missing; and what to do about it, a whole sentence. */
     const char *const *forbidden;
     const char *forbidden_hint;
+    /* Of settings of here that mean nothing; NULL = none are known. */
+    const char *const *wrong;
+    const char *wrong_hint;
     const char *away_hint; /* when the connection did not come back */
 } Patience;
 

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from support import net, schemas, secrets
+from support.binary import ROOT
 from support.platforms import BROKEN, ENDLESS, ONE, SLOW, TWO, Cluster, killed
 
 
@@ -29,7 +30,12 @@ def running(kube):
 
 def job_of(kube):
     """The Job made last."""
-    return max(kube.get("Job"), key=lambda job: job["metadata"]["creationTimestamp"])
+    return kube.get("Job")[-1]
+
+
+def is_overdue(kube):
+    conditions = kube.get("Deployment", "web")["status"].get("conditions", [])
+    return any(one["reason"] == "ProgressDeadlineExceeded" for one in conditions)
 
 
 def is_migrating(kube):
@@ -82,6 +88,38 @@ def test_progress_deadline(running):
         running.store.get(state, "Deployment", "web")["spec"]["progressDeadlineSeconds"] = 1
     result = running.deploy(running.image("2", TWO, ready=False), expect=7)
     assert "exceeded its progress deadline" in result.err and running.left() == []
+
+
+def test_progress_deadline_of_before(kube):
+    """The pods waited for the schema longer than their deadline, which starts anew with nothing that
+    this deploy does: the pods are the same."""
+    one = kube.exact(kube.image("1", ONE, ready=False))
+    kube.apply(one, progressDeadlineSeconds=1)
+    net.until(lambda: is_overdue(kube), what="the deadline")
+    kube.forget_calls()
+    started = kube.start(one)
+    net.until(lambda: kube.is_at("get pods"), what="a look behind the roll-out")
+    kube.image("1", ONE)
+    assert "Deploy finished" in started.finish().err
+    assert kube.serves() == one and kube.left() == []
+
+
+def test_putting_back_takes_longer_than_a_moment(running):
+    """The passed deadline of what failed still stands when the old release is asked for again."""
+    with running.store.open() as state:
+        running.store.get(state, "Deployment", "web")["spec"]["progressDeadlineSeconds"] = 1
+    running.set(ends_slowly=1)
+    before = running.serves()
+    result = running.deploy(running.image("2", TWO, ready=False), expect=7)
+    assert "exceeded its progress deadline" in result.err and "CrashLoopBackOff" in result.err
+    assert running.serves() == before and running.left() == []
+
+
+def test_probe_fails(running):
+    """It runs, waits for nothing, and is not ready: it is said which."""
+    sick = running.image("2", TWO, ready=False, unhealthy=True)
+    result = running.deploy(sick, "--verify", "1s", expect=7)
+    assert "pod 'web-pod': containers with unready status: [web]" in result.err
 
 
 def test_undo_without_history(running):
@@ -169,9 +207,10 @@ def test_the_jobs_pod(kube):
     assert gate["image"] == kube.exact(one)
 
 
-def test_old_server(running):
+@pytest.mark.parametrize("minor", ("20", "25+"))
+def test_old_server(running, minor):
     """Before 1.26 a server knows no podFailurePolicy."""
-    running.faults(minor="25+")
+    running.faults(minor=minor)
     running.deploy(running.image("2", TWO))
     assert "podFailurePolicy" not in job_of(running)["spec"]
 
@@ -228,6 +267,7 @@ def test_dry_run(kube):
         line for line in lines if " set image deployment/web web=registry.example/web:2" in line
     ]
     assert len(release) == 1
+    assert any(" logs --follow job/web-migrate-" in line for line in lines)
     assert "hunter2" not in result.out + result.err and kube.calls() == []
     assert "Deploy planned" in result.err
 
@@ -241,9 +281,22 @@ def test_unknown_deployment(kube):
     assert kube.left() == []
 
 
+def test_unknown_namespace(running):
+    result = running.deploy("registry.example/web:1", "--namespace", "nope", expect=2)
+    assert 'namespaces "nope" not found' in result.err and "`--namespace`" in result.err
+
+
 def test_unknown_context(running):
-    result = running.deploy("registry.example/web:1", "--context", "other", expect=1)
-    assert 'context "other" does not exist' in result.err
+    result = running.deploy("registry.example/web:1", "--context", "other", expect=2)
+    assert 'context "other" does not exist' in result.err and "config view" in result.err
+
+
+def test_wrong_certificate(running):
+    """No trying again makes it right."""
+    say = "Unable to connect to the server: x509: certificate signed by unknown authority"
+    running.faults(create={"say": say, "times": 9})
+    result = running.deploy("registry.example/web:1", expect=2)
+    assert "x509: certificate signed" in result.err and "trying again" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -258,6 +311,29 @@ def test_missing_rights(running, forbidden):
         and "nothing was released" in result.err
     )
     assert running.serves() == before and running.versions() == ["001"]
+    running.faults()
+    assert running.left() == []
+
+
+def test_rights_as_documented(running):
+    """The table of docs/platforms/kubernetes.md is enough for all that a deploy does, and back."""
+    text = (ROOT / "docs/platforms/kubernetes.md").read_text()
+    table = text.partition("| resource | verbs |")[2].splitlines()[2:]
+    allowed = []
+    for line in table:
+        resource, verbs = [one.strip() for one in line.strip("|").split("|")]
+        name = resource.split("`")[1].partition(".")[0]
+        allowed += [f"{verb} {name}" for verb in verbs.split(", ")]
+    assert len(allowed) > 15
+    running.faults(allowed=allowed)
+    running.lockstep.env["TOKEN"] = "hunter2-here"
+    secrets.register("hunter2-here")
+    started = running.start(running.image("2", ENDLESS), "--env", "TOKEN")
+    net.until(lambda: is_migrating(running), what="the migration")
+    killed(started)
+    running.deploy(running.image("3", TWO), "--env", "TOKEN")
+    result = running.deploy(running.image("4", TWO, ready=False), "--verify", "1s", expect=7)
+    assert "orbidden" not in result.err
     running.faults()
     assert running.left() == []
 
@@ -338,6 +414,15 @@ def test_killed_for_its_memory(running):
     os.killpg(process.pid, signal.SIGKILL)
     assert "OOMKilled" in started.finish(expect=1).err
     running.set(oom=False)
+
+
+def test_killed_on_its_node(running):
+    started = running.start(running.image("2", ENDLESS))
+    net.until(lambda: is_migrating(running), what="the migration")
+    [process] = [one for one, _ in running.controllers.processes.values() if one.poll() is None]
+    os.killpg(process.pid, signal.SIGKILL)
+    assert "the migration failed with status 137: signal 9 ended it" in started.finish(expect=1).err
+    assert running.versions() == ["001"] and running.left() == []
 
 
 def test_the_job_is_deleted(running):
@@ -450,6 +535,17 @@ def test_killed_and_another_image(running):
     result = running.deploy(three)
     assert "a deploy that did not end left the job" in result.err
     assert running.serves() == running.exact(three) and running.left() == []
+
+
+def test_killed_and_a_slow_node(running):
+    """Its pod has ended, and its node does not say so for minutes: nobody waits for that."""
+    running.set(pods_stay=True)
+    started = running.start(running.image("2", ENDLESS))
+    net.until(lambda: is_migrating(running), what="the migration")
+    killed(started)
+    three = running.image("3", TWO)
+    running.deploy(three)
+    assert running.serves() == running.exact(three)
 
 
 @pytest.mark.parametrize("again", ("2", "3"))

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from background import Background
-from kube_objects import now
+from kube_objects import moment
 from run_objects import Project
 
 
@@ -109,7 +109,7 @@ class Executions(Background):
     def end(execution, reason, message, code=None):
         status = execution["status"]
         failed = reason is not None
-        status["completionTime"] = now()
+        status["completionTime"] = moment()
         status["failedCount" if failed else "succeededCount"] = 1
         completed = {
             "type": "Completed",
@@ -126,7 +126,7 @@ class Executions(Background):
         for number in range(self.told.get(name, 0), len(lines)):
             entry = {
                 "insertId": f"{name}-{number}",
-                "timestamp": now(),
+                "timestamp": moment(),
                 "labels": {"run.googleapis.com/execution_name": name},
                 "resource": {"type": "cloud_run_job"},
                 "arrives": time.time() + state.get("log_delay", 0),
