@@ -255,7 +255,7 @@ typedef struct Said {
     Check *check;
     char first[400];
     char drift[400]; /* what the models say and no migration does */
-    bool drifts;
+    bool drifts, named;
     bool found; /* it named something */
 } Said;
 
@@ -267,18 +267,23 @@ keep(char *into, size_t size, Str text)
     into[n] = 0;
 }
 
-/* The line that tells of drift, or, as soon as there is one, of what it is: "- Create model Hit".
- */
+/* The line that tells of drift, and the next that says what it is: "Migrations for 'blog': Create
+ * model Hit". */
 static void
 look_for_drift(Said *said, Str text)
 {
     const char *mark = said->check->options.project->tool->drift_says;
-    bool what =
-        said->drifts && str_starts(text, STR("- ")) && !str_starts(str_of(said->drift), STR("- "));
-    bool tells = mark && str_find_str(text, str_of(mark)) < text.n;
-    if (what || (tells && !said->drifts))
+    bool tells = mark && !said->drifts && str_find_str(text, str_of(mark)) < text.n;
+    bool what = said->drifts && !said->named && str_starts(text, STR("- "));
+    size_t n = strlen(said->drift);
+    if (tells)
         keep(said->drift, sizeof said->drift, text);
+    if (what && n + 2 < sizeof said->drift) {
+        said->drift[n] = ' ';
+        keep(said->drift + n + 1, sizeof said->drift - n - 1, str_sub(text, 2, text.n));
+    }
     said->drifts |= tells;
+    said->named |= what;
 }
 
 static void

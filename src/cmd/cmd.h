@@ -68,7 +68,8 @@ struct Cli {
     Settings settings;
     Invocation said;
     bool stdout_color;
-    bool failure_told; /* on the log already: not told again */
+    bool failure_told;       /* on the log already: not told again */
+    const char *passed_over; /* a script of package.json that is never run; NULL = none was found */
 };
 
 /* main.c calls this: parse, load settings, set up the log, dispatch. Exit status. */
@@ -95,6 +96,8 @@ typedef struct Migrations {
     const Source *looked;   /* the look, where one was taken */
 } Migrations;
 bool cli_find_migrations(Cli *cli, Migrations *ret, Error *err) MUST_CHECK;
+/* What to say behind "there are no migrations here": why a script is none, or nothing. */
+const char *cli_why_none(const Cli *cli);
 typedef struct UrlChoice {
     DbUrl url;
     char *from; /* NULL: the default; of a project: nothing names one, and `url` is not set */

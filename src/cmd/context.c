@@ -308,6 +308,7 @@ cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
     if (!tool_detect(cli->arena, &how, d, err))
         return false;
     m.owner = d->project.tool ? &d->project : NULL;
+    cli->passed_over = d->passed_over;
     if (native) {
         *ret = m;
         *err = looked ? *err : sql;
@@ -332,6 +333,17 @@ cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
         return false;
     *ret = m;
     return true;
+}
+
+const char *
+cli_why_none(const Cli *cli)
+{
+    if (!cli->passed_over)
+        return "";
+    return str_printf(cli->arena,
+                      " (the script '%s' of package.json makes migrations, or is started from "
+                      "outside: it is not run)",
+                      cli->passed_over);
 }
 
 /* ---- a run ---- */

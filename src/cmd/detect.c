@@ -96,7 +96,7 @@ print_detected(Cli *cli, const Detected *d, StrBuf *out)
         strbuf_puts(out, "Migrations  none found; looked in");
         for (size_t i = 0; source_default_dirs[i] != NULL; i++)
             strbuf_printf(out, "%s %s", i ? "," : "", source_default_dirs[i]);
-        strbuf_addc(out, '\n');
+        strbuf_printf(out, "%s\n", cli_why_none(cli));
     } else {
         const char *dir = setting_text(&cli->settings, SET_DIR);
         strbuf_printf(out, "Migrations  %s: %zu of format %s (%s)\n", d->source.dir,

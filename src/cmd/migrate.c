@@ -66,7 +66,8 @@ migrate_once(Cli *cli, const MigrateKind *kind, RunReport *ret, Error *err)
     if (ok && !kind->rollback && setting_bool(&cli->settings, SET_PREFLIGHT))
         ok = check_preflight(cli, err);
     if (ok && !found) {
-        log_info("migration.skipped", "Migration skipped: there are no migrations here");
+        log_info("migration.skipped", "Migration skipped: there are no migrations here%s",
+                 cli_why_none(cli));
         *ret = (RunReport){.outcome = RUN_NOTHING};
         return true;
     }

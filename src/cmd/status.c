@@ -288,9 +288,10 @@ static void
 print_status(Cli *cli, const Look *look, StrBuf *out)
 {
     if (!look->found) {
-        strbuf_puts(out,
-                    "There are no migrations here: no SQL directory and no known tool was "
-                    "found.\nName a directory with --dir, or begin with `lockstep new NAME`.\n");
+        strbuf_printf(out,
+                      "There are no migrations here: no SQL directory and no known tool was found"
+                      "%s.\nName a directory with --dir, or begin with `lockstep new NAME`.\n",
+                      cli_why_none(cli));
         return;
     }
     const Plan *plan = &look->survey->plan;

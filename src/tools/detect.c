@@ -504,6 +504,7 @@ tool_detect(Arena *arena, const DetectOptions *options, Detection *ret, Error *e
         ok = look_for_all(&l, err) && settle(&l, err);
     if (!ok || (d.project.tool && !d.project.url && !own_database(arena, &d.project, err)))
         return false;
+    d.passed_over = package.passed_over;
     *ret = d;
     return true;
 }

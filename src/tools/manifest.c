@@ -107,8 +107,10 @@ choose_script(Arena *arena, Package *package)
             char **words = script_words(arena, package, name);
             applies = applies && (!words || words_apply(words));
         }
-        package->script =
-            applies ? str_dup(arena, str_of(package_script(package, names[i]))) : NULL;
+        const char *text = package_script(package, names[i]);
+        package->script = applies ? str_dup(arena, str_of(text)) : NULL;
+        if (text && !applies && !package->passed_over)
+            package->passed_over = str_dup(arena, str_of(names[i]));
         package->script_name = package->script ? str_dup(arena, str_of(names[i])) : NULL;
     }
 }

@@ -125,6 +125,7 @@ typedef struct Detection {
     char *sql_dir;   /* where, when `sql`: the one found beside, or the tool's own */
     Project project; /* when `sql`: the tool that the files are of, `tool` NULL = none */
     VEC(Project) candidates; /* all that was seen, for `detect` */
+    char *passed_over;       /* the script of package.json that is never run; NULL = none */
 } Detection;
 
 /* ERROR_USAGE: two candidates (both named, and how to choose), an unknown --tool, a project whose
@@ -140,7 +141,8 @@ typedef struct Package {
     bool found;
     char *script_name, *script; /* the first of migrate, db:migrate, migrate:deploy, migrate:up */
     VEC(PackageScript) scripts; /* all of them */
-    Words dependencies;         /* names of all kinds, sorted */
+    char *passed_over;  /* the first of those names that makes migrations, or is not for here */
+    Words dependencies; /* names of all kinds, sorted */
 } Package;
 bool package_read(Arena *arena, const char *dir, Package *ret, Error *err) MUST_CHECK;
 

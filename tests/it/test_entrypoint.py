@@ -220,6 +220,21 @@ def test_probes_while_django_migrates(django_on_postgres):
     assert project.versions() > 10
 
 
+def test_a_script_that_makes_migrations(lockstep):
+    """It is not run, not even by way of another one, and that is said where it was found."""
+    lockstep.write(
+        "package.json",
+        json.dumps(
+            {"scripts": {"migrate": "npm run m:dev", "m:dev": "echo ran; npx prisma migrate dev"}}
+        ),
+    )
+    result = lockstep.run("run", *SERVED)
+    assert result.out == "served\n", result
+    assert result.err.count("\n") == 1 and "the script 'migrate' of package.json" in result.err
+    assert "the script 'migrate'" in lockstep.run("status").out
+    assert "the script 'migrate'" in lockstep.run("detect").out
+
+
 # -- which database -------------------------------------------------------------------------------
 
 
