@@ -400,7 +400,8 @@ set_image(Deploy *d, const char *image, Error *err)
     return kube_run(d, &order, NULL, err);
 }
 
-/* By its revision, which holds all of what served; where that is no longer known, the image. */
+/* By its revision, which holds all of what served; where that is no longer known, or not to be
+ * seen, the image. */
 static bool
 undo(Deploy *d, Error *err)
 {
@@ -414,7 +415,8 @@ undo(Deploy *d, Error *err)
         return false;
     if (answer.status == 0)
         return true;
-    if (k->revision && str_find_str(answer.said, STR("unable to find")) >= answer.said.n)
+    if (k->revision && str_find_str(answer.said, STR("unable to find")) >= answer.said.n &&
+        str_find_str(answer.said, STR("failed to retrieve replica sets")) >= answer.said.n)
         return patient_failed(&kube_patience, &order, &answer, err);
     return set_image(d, k->was, err);
 }

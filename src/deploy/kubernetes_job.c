@@ -23,6 +23,7 @@ typedef struct Run {
     int64_t end_ms;
     int64_t seen, line; /* lines of its log told already; of the stream that is read now */
     bool heard_all;
+    Str deaf; /* why not, as kubectl said it last */
     bool told_waiting;
     int64_t stuck_since_ms; /* in a configuration that is not there; 0 = not */
 } Run;
@@ -124,8 +125,7 @@ listen(Run *r, const char *whose, Error *err)
         return true;
     }
     r->heard_all = answer.status == 0;
-    if (!r->heard_all)
-        log_debug("deploy.logs", "kubectl logs: " STR_FMT, STR_ARG(answer.said));
+    r->deaf = answer.said;
     return true;
 }
 
@@ -195,6 +195,10 @@ end_of_container(Run *r, const json_t *ended, Error *err)
     Deploy *d = r->d;
     if (!r->heard_all && !listen(r, pod_word(r), err))
         return END_ERROR;
+    if (!r->heard_all)
+        log_warn("deploy.logs", "the migration's log can not be read: " STR_FMT, STR_ARG(r->deaf));
+    /* Then what it applied is not known here. */
+    r->report->again = !r->heard_all;
     Str reason = value_text(ended, "reason"), message = value_text(ended, "message");
     static const char *const unable[] = {"StartError", "ContainerCannotRun"};
     for (size_t i = 0; i < COUNT_OF(unable); i++)

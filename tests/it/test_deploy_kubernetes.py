@@ -130,6 +130,14 @@ def test_undo_without_history(running):
     assert running.serves() == before == running.asked_for() and running.left() == []
 
 
+def test_undo_without_a_right(running):
+    """Who may not list replica sets can not go back by revision."""
+    before = running.serves()
+    running.faults(forbidden=["list replicasets"])
+    running.deploy(running.image("2", TWO, ready=False), "--verify", "1s", expect=7)
+    assert running.serves() == before == running.asked_for() and running.left() == []
+
+
 def test_undo_fails(running):
     running.faults(**{"rollout undo": {"say": "error: no", "times": 9}})
     result = running.deploy(running.image("2", TWO, ready=False), "--verify", "1s", expect=8)
@@ -465,7 +473,9 @@ def test_connection_cut_while_it_migrates(running):
 def test_no_logs(running):
     """The node's port is closed: the exit code says it, and the pod its last lines."""
     running.faults(no_logs=True)
-    running.deploy(running.image("2", TWO))
+    result = running.deploy(running.image("2", TWO))
+    assert "the migration's log can not be read: Error from server" in result.err
+    assert "no migration was applied" not in result.err and "schema is as the image" in result.err
     result = running.deploy(running.image("3", TWO | {"003_x.sql": "DROP TABLE nobody;"}), expect=1)
     assert "no such table: nobody" in result.err and running.left() == []
 
