@@ -108,19 +108,26 @@ choose_by_project(Cli *cli, const Project *project, UrlChoice *ret, Error *err)
            error_wrap(err, "%s", from);
 }
 
-/* DB_HOST alone does not tell the kind of server; the project that reads it does. */
+/* DB_HOST alone does not tell the kind of server; the project that reads it does: by its driver, by
+ * its own files, by its own word. */
 static bool
 choose_engine(Cli *cli, const Project *project, DatabaseChoice *choice, Error *err)
 {
     UrlChoice own = {0};
-    if (project && !choose_by_project(cli, project, &own, err))
+    DbEngine engine = DB_SQLITE;
+    bool found = false;
+    if (project && !tool_driver(cli->arena, project, &found, &engine, err))
         return false;
-    if (!own.from || own.url.engine == DB_SQLITE) {
+    if (project && !found && !choose_by_project(cli, project, &own, err))
+        return false;
+    if (own.from)
+        engine = own.url.engine;
+    if (engine == DB_SQLITE) {
         database_no_engine(err);
         return own.why ? error_detail(err, "asked, %s said: %s", project->tool->title, own.why)
                        : false;
     }
-    choice->engine = own.url.engine == DB_MYSQL ? "mysql" : "postgres";
+    choice->engine = engine == DB_MYSQL ? "mysql" : "postgres";
     return true;
 }
 

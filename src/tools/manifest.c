@@ -274,33 +274,81 @@ requirements_name(
     return true;
 }
 
-bool
-manifest_has(
-    Arena *arena, const Project *project, const Package *package, char **ret_file, Error *err)
+/* Does a manifest of this language name the package? */
+static bool
+names_package(Arena *arena,
+              const Project *project,
+              const Package *package,
+              const char *name,
+              char **ret_file,
+              Error *err)
 {
     static const char *const python[] = {"pyproject.toml", "Pipfile",  "Pipfile.lock",
                                          "poetry.lock",    "uv.lock",  "setup.cfg",
                                          "setup.py",       "pdm.lock", NULL};
     static const char *const ruby[] = {"Gemfile", "Gemfile.lock", "gems.rb", "gems.locked", NULL};
     static const char *const elixir[] = {"mix.exs", NULL};
-    const Tool *tool = project->tool;
+    const char *runtime = project->tool->runtime;
+    if (strcmp(runtime, "node") == 0 && package_has(package, name))
+        *ret_file = str_dup(arena, STR("package.json"));
+    if (strcmp(runtime, "python") == 0)
+        return requirements_name(arena, project, name, ret_file, err) &&
+               any_names(arena, project, python, name, ret_file, err);
+    if (strcmp(runtime, "ruby") == 0)
+        return any_names(arena, project, ruby, name, ret_file, err);
+    if (strcmp(runtime, "php") == 0)
+        return composer_has(arena, project, name, ret_file, err);
+    if (strcmp(runtime, "elixir") == 0)
+        return any_names(arena, project, elixir, name, ret_file, err);
+    return true;
+}
+
+bool
+manifest_has(
+    Arena *arena, const Project *project, const Package *package, char **ret_file, Error *err)
+{
     char *file = NULL;
-    bool ok = true;
-    if (!tool->package)
-        ok = true;
-    else if (strcmp(tool->runtime, "node") == 0)
-        file = package_has(package, tool->package) ? str_dup(arena, STR("package.json")) : NULL;
-    else if (strcmp(tool->runtime, "python") == 0)
-        ok = requirements_name(arena, project, tool->package, &file, err) &&
-             any_names(arena, project, python, tool->package, &file, err);
-    else if (strcmp(tool->runtime, "ruby") == 0)
-        ok = any_names(arena, project, ruby, tool->package, &file, err);
-    else if (strcmp(tool->runtime, "php") == 0)
-        ok = composer_has(arena, project, tool->package, &file, err);
-    else if (strcmp(tool->runtime, "elixir") == 0)
-        ok = any_names(arena, project, elixir, tool->package, &file, err);
-    if (!ok)
+    const char *name = project->tool->package;
+    if (name && !names_package(arena, project, package, name, &file, err))
         return false;
     *ret_file = file;
+    return true;
+}
+
+bool
+tool_driver(Arena *arena, const Project *project, bool *ret_found, DbEngine *ret, Error *err)
+{
+    static const struct {
+        const char *package;
+        DbEngine engine;
+    } drivers[] = {{"psycopg", DB_POSTGRES},
+                   {"psycopg2", DB_POSTGRES},
+                   {"psycopg2-binary", DB_POSTGRES},
+                   {"psycopg-binary", DB_POSTGRES},
+                   {"asyncpg", DB_POSTGRES},
+                   {"pg8000", DB_POSTGRES},
+                   {"mysqlclient", DB_MYSQL},
+                   {"pymysql", DB_MYSQL},
+                   {"aiomysql", DB_MYSQL},
+                   {"asyncmy", DB_MYSQL},
+                   {"mysql-connector-python", DB_MYSQL},
+                   {"pg", DB_POSTGRES},
+                   {"pg-promise", DB_POSTGRES},
+                   {"postgres", DB_POSTGRES},
+                   {"postgrex", DB_POSTGRES},
+                   {"mysql", DB_MYSQL},
+                   {"mysql2", DB_MYSQL},
+                   {"trilogy", DB_MYSQL},
+                   {"myxql", DB_MYSQL}};
+    bool is[DB_SQLITE + 2] = {0};
+    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
+        char *file = NULL;
+        if (!names_package(arena, project, details_of(project)->package, drivers[i].package, &file,
+                           err))
+            return false;
+        is[drivers[i].engine] |= file != NULL;
+    }
+    *ret_found = is[DB_POSTGRES] != is[DB_MYSQL];
+    *ret = is[DB_POSTGRES] ? DB_POSTGRES : DB_MYSQL;
     return true;
 }

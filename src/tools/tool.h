@@ -262,6 +262,11 @@ bool tool_undo(Arena *arena,
  * and a URL, on stdout. NULL = this framework cannot be asked. */
 char **tool_ask_database(Arena *arena, const Project *project);
 
+/* The kind of server that the project's manifests bring a driver for; *ret_found false: none, or
+ * for several. */
+bool tool_driver(Arena *arena, const Project *project, bool *ret_found, DbEngine *ret, Error *err)
+    MUST_CHECK;
+
 /* The text says the words by which some tool applies migrations: "manage.py migrate", "alembic
  * upgrade". */
 bool tool_applies(Str text);

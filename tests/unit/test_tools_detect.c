@@ -630,6 +630,40 @@ test_drizzle(void **state)
     assert_string_equal(found.project.schema, "public");
 }
 
+/* The kind of server by the driver that is installed. */
+static void
+test_drivers_of_manifests(void **state)
+{
+    static const struct {
+        const char *file, *text, *engine;
+    } cases[] = {{"requirements.txt", "psycopg2-binary==2.9\nalembic\n", "postgresql"},
+                 {"requirements.txt", "PyMySQL>=1\nalembic\n", "mysql"},
+                 {"requirements.txt", "psycopg[binary]\n", "postgresql"},
+                 {"requirements.txt", "psycopg2\nmysqlclient\n", "?"},
+                 {"requirements.txt", "psycopgx\n", "?"}};
+    Fixture *f = *state;
+    in_path(f, "alembic");
+    put(f, "alembic.ini", "[alembic]\nscript_location = a\n");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        bool is = false;
+        DbEngine engine = DB_SQLITE;
+        put(f, cases[i].file, cases[i].text);
+        look(f);
+        assert_true(tool_driver(f->arena, &found.project, &is, &engine, &f->err));
+        assert_string_equal(is ? db_engine_name(engine) : "?", cases[i].engine);
+    }
+    assert_int_equal(unlink(at(f, "alembic.ini")), 0);
+    program(f, "node_modules/.bin/knex");
+    in_path(f, "node");
+    put(f, "knexfile.js", "");
+    put(f, "package.json", "{\"dependencies\": {\"mysql2\": \"*\"}}");
+    look(f);
+    bool is = false;
+    DbEngine engine = DB_SQLITE;
+    assert_true(tool_driver(f->arena, &found.project, &is, &engine, &f->err));
+    assert_true(is && engine == DB_MYSQL);
+}
+
 /* A quoted text, or a variable by its name; nothing is computed. */
 static void
 test_databases_in_code(void **state)
@@ -1084,6 +1118,7 @@ main(void)
         T(test_prisma),
         T(test_prisma_without_its_program),
         T(test_drizzle),
+        T(test_drivers_of_manifests),
         T(test_databases_in_code),
         T(test_sequelize),
         T(test_json_databases),
