@@ -43,6 +43,30 @@ static const char flask_code[] = "from flask.cli import ScriptInfo\n"
                                  "if url:\n"
                                  "    print('\\nlockstep-database=' + str(url))\n";
 
+/* Its env.py decides, as for `upgrade --sql`, which connects to nothing and here makes nothing. The
+ * URL that a new project's alembic.ini begins with is none. */
+static const char alembic_code[] =
+    "import io, sys\n"
+    "from alembic.config import Config\n"
+    "from alembic.runtime.environment import EnvironmentContext\n"
+    "from alembic.script import ScriptDirectory\n"
+    "found = []\n"
+    "configure = EnvironmentContext.configure\n"
+    "def asking(self, connection=None, url=None, *rest, **more):\n"
+    "    found.append(url if connection is None else connection.engine.url)\n"
+    "    configure(self, connection, url, *rest, **more)\n"
+    "EnvironmentContext.configure = asking\n"
+    "config = Config(sys.argv[1])\n"
+    "script = ScriptDirectory.from_config(config)\n"
+    "with EnvironmentContext(config, script, fn=lambda *_: [], as_sql=True,\n"
+    "                        output_buffer=io.StringIO()):\n"
+    "    script.run_env()\n"
+    "url = next((url for url in found if url), '')\n"
+    "if hasattr(url, 'render_as_string'):\n"
+    "    url = url.render_as_string(hide_password=False)\n"
+    "if url and not str(url).startswith('driver:'):\n"
+    "    print('\\nlockstep-database=' + str(url))\n";
+
 /* What is not a URL already is put together as Rails has it after all merging. */
 static const char rails_code[] =
     "require 'erb'; "
@@ -141,6 +165,10 @@ tool_ask_database(Arena *arena, const Project *project)
         return command(arena, project->prefix, "-c", django_code, details->settings, NULL);
     if (tool == tool_row(TOOL_FLASK_MIGRATE))
         return command(arena, python_beside(arena, project), "-c", flask_code, NULL, NULL);
+    if (tool == tool_row(TOOL_ALEMBIC) && details->config &&
+        str_ends(str_of(details->config), STR(".ini")))
+        return command(arena, python_beside(arena, project), "-c", alembic_code, details->config,
+                       NULL);
     if (tool == tool_row(TOOL_RAILS) && project->prefix)
         return command(arena, project->prefix, "runner", rails_code, NULL, NULL);
     if (tool == tool_row(TOOL_KNEX) && details->config)

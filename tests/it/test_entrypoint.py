@@ -272,6 +272,20 @@ def test_database_that_nothing_names(django):
     assert "Django said: KeyError: 'DATABASE_URL'" in refused.err, refused
 
 
+def test_database_that_only_alembic_knows(lockstep, sqlite):
+    """Its env.py is asked as for `upgrade --sql`: nothing is connected to, nothing is made."""
+    project = project_of("alembic", lockstep, sqlite)
+    env_py = lockstep.dir / "alembic/env.py"
+    env_py.write_text(env_py.read_text(encoding="utf-8").replace("DATABASE_URL", "MINE"))
+    lockstep.env["MINE"] = lockstep.env.pop("DATABASE_URL")
+    found = lockstep.run("detect", "--json").json()
+    assert found["database_from"] == "Alembic itself" and not sqlite.path.exists(), found
+    assert lockstep.run("run", *SERVED).out == "served\n" and migrated(project)
+    del lockstep.env["MINE"]
+    refused = lockstep.run("migrate", expect=2)
+    assert "Alembic said: KeyError: 'MINE'" in refused.err, refused
+
+
 def test_database_of_prisma_without_its_program(lockstep, postgres):
     """Its schema says which variable, and which one is direct."""
     project = project_of("prisma", lockstep, postgres)
