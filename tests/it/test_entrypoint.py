@@ -220,6 +220,13 @@ def test_probes_while_django_migrates(django_on_postgres):
     assert project.versions() > 10
 
 
+def test_a_command_that_is_not_there(lockstep, sqlite):
+    """Found before anything is run or recorded."""
+    lockstep.env["DATABASE_URL"] = sqlite.url
+    result = lockstep.run("migrate", "--command", "no-such-program up", expect=2)
+    assert "'no-such-program' is not there" in result.err and not sqlite.path.exists(), result
+
+
 def test_a_script_that_makes_migrations(lockstep):
     """It is not run, not even by way of another one, and that is said where it was found."""
     lockstep.write(
