@@ -340,7 +340,7 @@ tool_driver(Arena *arena, const Project *project, bool *ret_found, DbEngine *ret
                    {"mysql2", DB_MYSQL},
                    {"trilogy", DB_MYSQL},
                    {"myxql", DB_MYSQL}};
-    bool is[DB_SQLITE + 2] = {0};
+    bool is[DB_SQLITE + 1] = {0};
     for (size_t i = 0; i < COUNT_OF(drivers); i++) {
         char *file = NULL;
         if (!names_package(arena, project, details_of(project)->package, drivers[i].package, &file,
