@@ -336,6 +336,7 @@ def test_leader_in_a_black_hole(lockstep, fresh, proxy, engine):
     assert time.monotonic() - began < 30
     assert new.applied() >= 1
     assert scenes.tally(lockstep.db) == {2: 1, 3: 1}
+    between.thaw()
     old.finish(timeout=90, expect=None)
     assert scenes.tally(lockstep.db) == {2: 1, 3: 1}
     assert lockstep.run("migrate").applied() == 0

@@ -45,6 +45,7 @@ class Proxy:
         self.target = (host, port)
         self.delay = 0.0
         self._frozen = set()  # pairs in a black hole: they stay, nothing passes
+        self._dark = False  # new connections wait at the door
         self.cut_after = None  # bytes from the server until every connection is cut
         self.passed = 0
         self.accepted = 0
@@ -65,6 +66,8 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
+        while self._dark and not self._closed:
+            time.sleep(0.02)
         try:
             server = socket.create_connection(self.target, timeout=10)
         except OSError:
@@ -129,10 +132,14 @@ class Proxy:
                 self._reset(end)
 
     def freeze(self):
-        """From now on nothing passes through the connections there are; new ones are served. Neither
-        side is told: a node that lost its network."""
+        """From now on nothing passes. Neither side is told: a node that lost its network."""
         with self._lock:
+            self._dark = True
             self._frozen |= self._pairs
+
+    def thaw(self):
+        """New connections are served again; those of before stay in the hole."""
+        self._dark = False
 
     def close(self):
         self._closed = True
