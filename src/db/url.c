@@ -261,6 +261,14 @@ given_secret(Arena *arena, Str part)
     return secret_make(arena, part.n ? part : STR_ABSENT);
 }
 
+/* libpq tries several hosts in turn; nobody else does. */
+static bool
+check_hosts(const DbUrl *url, Str hosts, Error *err)
+{
+    return url->engine == DB_POSTGRES || str_find(hosts, ',') == hosts.n ||
+           bad(err, "names several hosts; name one");
+}
+
 /* Options that stand for parts of the URL itself. */
 static bool
 take_part(Arena *arena, DbUrl *url, Str key, Str value, bool *ret_taken, Error *err)
@@ -269,8 +277,8 @@ take_part(Arena *arena, DbUrl *url, Str key, Str value, bool *ret_taken, Error *
     if (url->engine == DB_SQLITE)
         return true;
     if (str_eq(key, STR("host"))) {
-        if (url->engine != DB_POSTGRES && str_find(value, ',') < value.n)
-            return bad(err, "names several hosts; name one");
+        if (!check_hosts(url, value, err))
+            return false;
         url->host = given(arena, value);
     } else if (str_eq(key, STR("user"))) {
         url->user = given(arena, value);
@@ -365,7 +373,7 @@ parse_host(Arena *arena, Str text, Str *ret_host, int *ret_port, Error *err)
     return str_find(*ret_host, ',') == ret_host->n || bad(err, "has a comma in a host");
 }
 
-/* libpq tries several hosts in turn; each may have a port of its own. */
+/* Several hosts may have a port of their own each. */
 static bool
 parse_hosts(Arena *arena, DbUrl *url, Str text, Error *err)
 {
@@ -378,6 +386,9 @@ parse_hosts(Arena *arena, DbUrl *url, Str text, Error *err)
         url->host = given(arena, host);
         return true;
     }
+    /* Also where an option names another one behind: their ports would be nobody's. */
+    if (!check_hosts(url, text, err))
+        return false;
     for (bool first = true;; first = false) {
         size_t comma = str_find(text, ',');
         Str host;
@@ -590,13 +601,6 @@ set_display(Arena *arena, DbUrl *url)
 }
 
 static bool
-check_hosts(const DbUrl *url, Error *err)
-{
-    bool several = url->host && strchr(url->host, ',');
-    return !several || url->engine == DB_POSTGRES || bad(err, "names several hosts; name one");
-}
-
-static bool
 check_characters(Str text, Error *err)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -654,7 +658,7 @@ dburl_parse(Arena *arena, Str text, DbUrl *ret, Error *err)
     bool ok = url.engine == DB_SQLITE
                   ? parse_path(arena, &url, rest, str_eq_nocase(scheme, STR("file")), err)
                   : parse_server(arena, &url, rest, err);
-    if (!ok || !parse_query(arena, &url, query, err) || !check_hosts(&url, err))
+    if (!ok || !parse_query(arena, &url, query, err))
         return false;
     settle_port(arena, &url);
     set_display(arena, &url);
@@ -673,7 +677,7 @@ set_host(Arena *arena, DbUrl *url, Str host, Error *err)
     if (!plain)
         return parse_hosts(arena, url, host, err);
     url->host = given(arena, host);
-    return true;
+    return check_hosts(url, host, err);
 }
 
 bool
@@ -691,8 +695,7 @@ dburl_from_parts(Arena *arena, const DbParts *parts, DbUrl *ret, Error *err)
     if (!set_host(arena, &url, parts->host, err) ||
         (parts->port.n && !parse_port(parts->port, &url.port, err)))
         return false;
-    if ((parts->params.p && !parse_query(arena, &url, parts->params, err)) ||
-        !check_hosts(&url, err))
+    if (parts->params.p && !parse_query(arena, &url, parts->params, err))
         return false;
     settle_port(arena, &url);
     set_display(arena, &url);

@@ -239,6 +239,7 @@ look_here(Arena *arena,
                             .tool = how->tool,
                             .command = how->command,
                             .mode = how->mode,
+                            .elsewhere = true,
                             .sql_dir = has_sql && source.files ? source.dir : NULL,
                             .sql_format = source.format_name};
     if (!tool_detect(arena, &detect, &d, err))

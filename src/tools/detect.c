@@ -404,8 +404,7 @@ take_command(Looking *l, const Tool *named, Error *err)
     const Tool *tool = named ? named : command_tool(l, command);
     bool any = false, is = false;
     Words words = {0};
-    /* Elsewhere (in an image's files) this process's PATH says nothing. */
-    if (strcmp(l->dir, ".") == 0 && !proc_which(l->arena, command[0], l->options->environ_)) {
+    if (!l->options->elsewhere && !proc_which(l->arena, command[0], l->options->environ_)) {
         error_set(err, ERROR_USAGE, "'%.200s' is not there, or cannot be executed", command[0]);
         return error_hint(err, "Correct --command (LOCKSTEP_COMMAND), or install it in the image.");
     }

@@ -349,6 +349,7 @@ tool_driver(Arena *arena, const Project *project, bool *ret_found, DbEngine *ret
         is[drivers[i].engine] |= file != NULL;
     }
     *ret_found = is[DB_POSTGRES] != is[DB_MYSQL];
-    *ret = is[DB_POSTGRES] ? DB_POSTGRES : DB_MYSQL;
+    if (*ret_found)
+        *ret = is[DB_POSTGRES] ? DB_POSTGRES : DB_MYSQL;
     return true;
 }

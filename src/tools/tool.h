@@ -114,6 +114,8 @@ typedef struct DetectOptions {
     const char *tool;     /* --tool: NULL or "auto" = by markers */
     char *const *command; /* --command: words; NULL = the tool's own */
     const char *mode;
+    bool elsewhere; /* an image's files, few of them: whether a program can be started is not known
+                     */
     /* A directory of SQL migrations was found beside: a tool that owns these very files wins, any
      * other makes two candidates. */
     const char *sql_dir, *sql_format;

@@ -160,6 +160,7 @@ test_several_hosts(void **state)
     same(dburl_param(&url, "port"), "7");
     assert_int_equal(url.port, 0);
     refuse(*state, "mysql://a,b/d", "several hosts");
+    refuse(*state, "mysql://a:1,b/d?host=/s", "several hosts");
     refuse(*state, "postgresql://a:1,b:x/d", "port");
 }
 
