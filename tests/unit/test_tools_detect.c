@@ -422,6 +422,7 @@ test_scripts_with_options(void **state)
         char **words;
         assert_true(str_split_words(f->arena, str_of(cases[i].script), &words));
         options.command = words;
+        options.elsewhere = true; /* none of them is installed here */
         look(f);
         assert_true(tool_files(f->arena, &found.project, &files, &f->err));
         assert_int_equal(files.known, cases[i].known);
@@ -1018,6 +1019,7 @@ test_command(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_true(str_split_words(f->arena, str_of(cases[i].command), &words));
         options.command = words;
+        options.elsewhere = true; /* none of them is installed here */
         is(f, cases[i].tool, cases[i].command);
         assert_null(found.project.prefix);
     }
