@@ -31,9 +31,10 @@ copy(json_t *to, const json_t *from, const char *const *keys, size_t n)
 static json_t *
 limits_of(const json_t *container)
 {
-    json_t *limits = json_deep_copy(value_at(container, "resources.limits"));
+    const json_t *serving = value_at(container, "resources.limits");
+    json_t *limits = json_deep_copy(serving);
     int64_t amount = 0;
-    Str cpu = value_text(limits, "cpu"), memory = value_text(limits, "memory");
+    Str cpu = value_text(serving, "cpu"), memory = value_text(serving, "memory");
     if (!limits)
         return json_object();
     if (str_ends(cpu, STR("m")) && str_to_i64(str_sub(cpu, 0, cpu.n - 1), &amount) &&

@@ -42,6 +42,7 @@ def is_migrating(run):
 # -- the whole way
 
 
+@pytest.mark.asan
 def test_new_version(running):
     two = running.image("2", TWO)
     result = running.deploy(two)
@@ -160,12 +161,14 @@ def test_traffic_that_was_split_is_split_again(run):
     assert run.traffic() == {first: 90, second: 10}
 
 
+@pytest.mark.asan
 def test_putting_back_fails(running):
     running.faults(**{"--to-revisions": {"say": "ERROR: no", "times": 9}})
     result = running.deploy(running.image("2", TWO, ready=False), expect=8)
     assert "putting back failed too" in result.err and "A person is needed" in result.err
 
 
+@pytest.mark.asan
 def test_first_deploy(run):
     """There is a service, nothing of it has traffic yet."""
     one = run.image("1", ONE)

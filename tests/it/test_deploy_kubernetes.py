@@ -47,6 +47,7 @@ def is_migrating(kube):
 # -- the whole way
 
 
+@pytest.mark.asan
 def test_new_version(running):
     two = running.image("2", TWO)
     result = running.deploy(two)
@@ -145,6 +146,7 @@ def test_undo_fails(running):
     assert "the schema is at 002" in result.err and "look at 'web' on Kubernetes" in result.err
 
 
+@pytest.mark.asan
 def test_first_deploy(kube):
     """The manifest is applied, its pods wait for the schema: nothing serves yet."""
     one = kube.image("1", ONE, ready=False)
