@@ -402,16 +402,22 @@ test_ends_a_daemon(void **state)
     assert_gone();
 }
 
-/* A zombie that nobody reaps has no words any more. */
+/* A zombie that nobody reaps has no words any more. What was killed may take a moment to die. */
 static bool
 is_at_work(pid_t pid)
 {
+    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
     char path[64], word[16];
+    size_t n = 1;
     snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
-    FILE *file = fopen(path, "re");
-    size_t n = file ? fread(word, 1, sizeof word, file) : 0;
-    if (file)
-        fclose(file);
+    for (int tries = 0; tries < 500 && n; tries++) {
+        FILE *file = fopen(path, "re");
+        n = file ? fread(word, 1, sizeof word, file) : 0;
+        if (file)
+            fclose(file);
+        if (n)
+            nanosleep(&moment, NULL);
+    }
     return n > 0;
 }
 
