@@ -301,10 +301,17 @@ class Bench:
         self.target(section, "lockstep / sqlite3", medians[lockstep.name] / medians[floor.name], 1.5)
 
     def crowd(self, program, size, watch=None):
-        """Seconds until all of `size` processes, started at once, have ended well."""
+        """Seconds until all of `size` processes, started at once, have ended well. They wait at a
+        gate that opens for all: one after the other is how this script starts them, not how
+        replicas come."""
         with tempfile.TemporaryDirectory() as logs:
+            reading, writing = os.pipe()
+            gated = program.gated(reading)
+            processes = [gated.start(f"{logs}/{number}", (reading,)) for number in range(size)]
+            os.close(reading)
+            time.sleep(0.2)
             begin = time.monotonic()
-            processes = [program.start(f"{logs}/{number}") for number in range(size)]
+            os.close(writing)
             if watch:
                 watch(processes)
             statuses = [wait_patiently(process) for process in processes]

@@ -85,7 +85,7 @@ def replicas(bench, size):
     run, alone, together = project.run("crowd_django"), [], []
     for _ in range(bench.rounds(7)):
         bench.server.fresh("crowd_django")
-        alone.append(run.time())
+        alone.append(bench.crowd(run, 1)[0])
         bench.server.fresh("crowd_django")
         seconds, text = bench.crowd(run, size)
         together.append(seconds)

@@ -36,10 +36,17 @@ class Program:
         self.name, self.argv, self.cwd = name, [str(word) for word in argv], str(cwd)
         self.env = clean_env(**env)
 
-    def start(self, output=os.devnull):
+    def start(self, output=os.devnull, kept=()):
         with open(output, "ab") as out:
             return subprocess.Popen(self.argv, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL,
-                                    stdout=out, stderr=subprocess.STDOUT)
+                                    stdout=out, stderr=subprocess.STDOUT, pass_fds=kept)
+
+    def gated(self, descriptor):
+        """The same, once the other end of that pipe is closed."""
+        gate = f"read word <&{descriptor}; exec \"$@\""
+        program = Program(self.name, ["/bin/sh", "-c", gate, "sh", *self.argv], self.cwd)
+        program.env = self.env
+        return program
 
     def time(self):
         with tempfile.NamedTemporaryFile() as log:

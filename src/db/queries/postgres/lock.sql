@@ -67,7 +67,8 @@ create table if not exists :"lease" (
 )
 
 -- name: lock_lease_exists
-select 1 from pg_tables where schemaname = :'schema' and tablename = 'lockstep_lease'
+select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname = 'lockstep_lease' and c.relkind in ('r', 'p')
 
 -- name: lock_lease_add
 insert into :"lease" (name, run_id, host, fence, heartbeat_at)
