@@ -175,14 +175,7 @@ traffic_of(Arena *arena, const json_t *service)
 static const json_t *
 tagged(const json_t *service)
 {
-    size_t i;
-    const json_t *one;
-    json_array_foreach(value_at(service, "status.traffic"), i, one)
-    {
-        if (str_eq(value_text(one, "tag"), STR(TAG)))
-            return one;
-    }
-    return NULL;
+    return value_item(value_at(service, "status.traffic"), "tag", STR(TAG));
 }
 
 /* ---- the way back ---- */

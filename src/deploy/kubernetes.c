@@ -112,14 +112,7 @@ pod_spec(const json_t *deployment)
 static const json_t *
 find_container(const json_t *deployment, Str name)
 {
-    size_t i;
-    const json_t *one;
-    json_array_foreach(value_at(pod_spec(deployment), lists[0]), i, one)
-    {
-        if (str_eq(value_text(one, "name"), name))
-            return one;
-    }
-    return NULL;
+    return value_item(value_at(pod_spec(deployment), lists[0]), "name", name);
 }
 
 /* The one that was named, the only one, or the only one of the image's repository. */
@@ -196,14 +189,7 @@ is_rolled_out(const json_t *deployment)
 static const json_t *
 condition(const json_t *object, const char *type)
 {
-    size_t i;
-    const json_t *one;
-    json_array_foreach(value_at(object, "status.conditions"), i, one)
-    {
-        if (str_eq(value_text(one, "type"), str_of(type)))
-            return one;
-    }
-    return NULL;
+    return value_item(value_at(object, "status.conditions"), "type", str_of(type));
 }
 
 /* Absent where the progress deadline has not passed. */

@@ -26,13 +26,8 @@ static void
 add_role(const Deploy *d, json_t *variables)
 {
     static const char *const name = "LOCKSTEP_DATABASE_URL";
-    size_t i;
-    const json_t *one;
-    json_array_foreach(variables, i, one)
-    {
-        if (str_eq(value_text(one, "name"), str_of(name)))
-            return;
-    }
+    if (value_item(variables, "name", str_of(name)))
+        return;
     json_array_append_new(variables, json_pack("{s:s, s:{s:{s:s, s:s, s:b}}}", "name", name,
                                                "valueFrom", "secretKeyRef", "name",
                                                str_printf(d->arena, "%s-database", d->options->app),
@@ -213,14 +208,7 @@ kube_pod_newest(const json_t *list, const json_t **ret_job)
 const json_t *
 kube_pod_container(const json_t *pod, const char *name)
 {
-    size_t i;
-    const json_t *one;
-    json_array_foreach(value_at(pod, "status.containerStatuses"), i, one)
-    {
-        if (str_eq(value_text(one, "name"), str_of(name)))
-            return one;
-    }
-    return NULL;
+    return value_item(value_at(pod, "status.containerStatuses"), "name", str_of(name));
 }
 
 bool

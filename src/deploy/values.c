@@ -31,6 +31,19 @@ value_text(const json_t *json, const char *path)
                                  : STR_ABSENT;
 }
 
+json_t *
+value_item(const json_t *list, const char *path, Str text)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one)
+    {
+        if (str_eq(value_text(one, path), text))
+            return one;
+    }
+    return NULL;
+}
+
 int64_t
 value_number(const json_t *json, const char *path)
 {

@@ -15,6 +15,8 @@ json_t *value_at(const json_t *json, const char *path);
 Str value_text(const json_t *json, const char *path);
 int64_t value_number(const json_t *json, const char *path);
 bool value_true(const json_t *json, const char *path);
+/* The first of a list whose value there is this text. */
+json_t *value_item(const json_t *list, const char *path, Str text);
 
 /* The whole text; the caller owns *ret. ERROR_FAILED with who printed it. */
 bool values_read(Str text, const char *who, json_t **ret, Error *err) MUST_CHECK;

@@ -16,8 +16,7 @@ int signals_read(int fd); /* for Wait.read_signal: TERM/INT/HUP/QUIT number, 0 f
 const char *signals_name(int signo); /* "SIGTERM" */
 /* Put masks and dispositions back to what they were when the process started. */
 void signals_restore(void);
-/* Become a sub-reaper, or be none any more: orphans come to us (as to PID 1 anyway), or go to init.
- */
+/* Become a sub-reaper, or be none any more: orphans come to us (as to PID 1), or go to init. */
 void proc_become_reaper(bool yes);
 /* Reap whatever has ended without blocking. */
 void proc_reap(void);
