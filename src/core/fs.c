@@ -197,13 +197,10 @@ look_at(int dirfd_, FsEntry *entry)
     entry->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 }
 
-bool
-fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
+/* Sorted; what the names stand for is not looked at. */
+static bool
+read_names(DIR *d, Arena *arena, const char *dir, FsList *list, Error *err)
 {
-    FsList list = {0};
-    CLEANUP(close_dir) DIR *d = opendir(dir);
-    if (!d)
-        return error_set_errno(err, ERROR_USAGE, errno, "cannot read the directory '%s'", dir);
     for (;;) {
         errno = 0;
         struct dirent *e = readdir(d);
@@ -213,18 +210,42 @@ fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
             break;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        if (list.n == ENTRIES_MAX)
+        if (list->n == ENTRIES_MAX)
             return error_set(err, ERROR_USAGE, "the directory '%s' holds more than %d files", dir,
                              ENTRIES_MAX);
-        FsEntry *entry = vec_push(arena, &list);
+        FsEntry *entry = vec_push(arena, list);
         *entry = (FsEntry){.name = str_dup(arena, str_of(e->d_name)), .kind = kind_of_dirent(e)};
     }
-    sort_entries(arena, &list);
+    sort_entries(arena, list);
+    return true;
+}
+
+static bool
+list_dir(Arena *arena, const char *dir, bool look, FsList *ret, Error *err)
+{
+    FsList list = {0};
+    CLEANUP(close_dir) DIR *d = opendir(dir);
+    if (!d)
+        return error_set_errno(err, ERROR_USAGE, errno, "cannot read the directory '%s'", dir);
+    if (!read_names(d, arena, dir, &list, err))
+        return false;
     /* Names of one age are neighbours in the kernel's caches too: quicker than in hash order. */
-    for (size_t i = 0; i < list.n; i++)
+    for (size_t i = 0; look && i < list.n; i++)
         look_at(dirfd(d), &list.p[i]);
     *ret = list;
     return true;
+}
+
+bool
+fs_list(Arena *arena, const char *dir, FsList *ret, Error *err)
+{
+    return list_dir(arena, dir, true, ret, err);
+}
+
+bool
+fs_list_names(Arena *arena, const char *dir, FsList *ret, Error *err)
+{
+    return list_dir(arena, dir, false, ret, err);
 }
 
 static bool

@@ -24,6 +24,8 @@ bool fs_look(const char *path, FsKind *ret, Error *err) MUST_CHECK;
 bool fs_read(Arena *arena, const char *path, size_t ceiling, Str *ret, Error *err) MUST_CHECK;
 /* All entries but . and .., sorted by name in byte order. */
 bool fs_list(Arena *arena, const char *dir, FsList *ret, Error *err) MUST_CHECK;
+/* The same with no more than the names: what stands behind each is not asked. */
+bool fs_list_names(Arena *arena, const char *dir, FsList *ret, Error *err) MUST_CHECK;
 /* Temporary file beside it, fsync, rename, fsync of the directory. */
 bool fs_write_atomic(const char *path, Str data, unsigned mode, Error *err) MUST_CHECK;
 /* In one write at its end; the file is made where it is not there. */

@@ -181,6 +181,18 @@ lock_is_free(Lock *lock, bool *ret_free, Error *err)
 }
 
 bool
+lock_listen(Lock *lock, Error *err)
+{
+    return !leading(lock)->listen || leading(lock)->listen(lock, err);
+}
+
+bool
+lock_listens(const Lock *lock)
+{
+    return lock->listens;
+}
+
+bool
 lock_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err)
 {
     *ret_told = false;

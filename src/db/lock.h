@@ -52,8 +52,12 @@ bool lock_try(Lock *lock, bool *ret_got, Error *err) MUST_CHECK;
 bool lock_look(Lock *lock, Arena *arena, LockView *ret, Error *err) MUST_CHECK;
 /* Whether nobody leads, as cheaply as the engine can tell: what followers poll with. */
 bool lock_is_free(Lock *lock, bool *ret_free, Error *err) MUST_CHECK;
-/* Sleeps between two polls: for `ms`, or where the engine tells (PostgreSQL's session lock) until
- * somebody says that it has come free (`told`). The first call only begins to listen. */
+/* From now on the engine tells when somebody gives it free (PostgreSQL's session lock; no effect
+ * elsewhere). */
+bool lock_listen(Lock *lock, Error *err) MUST_CHECK;
+bool lock_listens(const Lock *lock);
+/* Sleeps between two polls: for `ms`, or where the engine tells until somebody says that it has
+ * come free (`told`). Where nobody listened yet the first call does no more than begin to. */
 bool lock_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err) MUST_CHECK;
 /* Sign of life, and proof that we still hold it: fails with ERROR_LOCKED when it was lost. */
 bool lock_beat(Lock *lock, const char *progress, Error *err) MUST_CHECK;

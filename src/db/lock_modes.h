@@ -8,6 +8,7 @@
 typedef struct LockOps {
     bool (*attempt)(Lock *lock, bool *ret_got, Error *err);
     bool (*is_free)(Lock *lock, bool *ret_free, Error *err);           /* may be NULL: look */
+    bool (*listen)(Lock *lock, Error *err);                            /* may be NULL */
     bool (*pause)(Lock *lock, int64_t ms, bool *ret_told, Error *err); /* may be NULL: sleep */
     bool (*look)(Lock *lock, Arena *arena, LockView *ret, Error *err);
     bool (*beat)(Lock *lock, const char *progress, Error *err);          /* may be NULL */

@@ -36,16 +36,23 @@ session_is_free(Lock *lock, bool *ret_free, Error *err)
     return ask_yes(lock, Q_LOCK_SESSION_FREE_NOW, ret_free, err);
 }
 
+static bool
+session_listen(Lock *lock, Error *err)
+{
+    if (lock->listens || !db_has_query(lock->db, Q_LOCK_SESSION_LISTEN))
+        return true;
+    lock->listens = true;
+    return db_do(lock->db, Q_LOCK_SESSION_LISTEN, NULL, err);
+}
+
 /* The first call returns at once: what ended before this session listened is found by a poll. */
 static bool
 session_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err)
 {
-    if (!db_has_query(lock->db, Q_LOCK_SESSION_LISTEN))
-        return wait_sleep(lock->wait, ms, err);
     if (lock->listens)
         return db_pause(lock->db, TOLD_PAUSE_MS, ret_told, err);
-    lock->listens = true;
-    return db_do(lock->db, Q_LOCK_SESSION_LISTEN, NULL, err);
+    return db_has_query(lock->db, Q_LOCK_SESSION_LISTEN) ? session_listen(lock, err)
+                                                         : wait_sleep(lock->wait, ms, err);
 }
 
 static int64_t
@@ -103,6 +110,7 @@ session_release(Lock *lock, const char *outcome, const char *error)
 
 const LockOps lock_session_ops = {.attempt = session_try,
                                   .is_free = session_is_free,
+                                  .listen = session_listen,
                                   .pause = session_pause,
                                   .look = session_look,
                                   .beat = session_beat,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One child at a time, with its whole family: its own process group, its output line by line, and
+ * One child at a time, with its whole family: its own session, its output line by line, and
  * no return before every descendant is gone. A grandchild that outlives its parent (the node behind
  * a killed `npm run`) comes to us, because we are its sub-reaper; one that made a group or session
  * of its own is found in /proc as our child.
@@ -84,7 +84,8 @@ become_child(const ChildSpec *spec, const char *program, pid_t parent, Ends ends
 {
     sigset_t none;
     bool ready = true;
-    setpgid(0, 0);
+    /* A group of its own, and no terminal: what asks a question there would wait for ever. */
+    setsid();
     /* Without us nobody keeps the lock under which it works. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent)
         _exit(127);
@@ -164,7 +165,6 @@ launch(
         return errno;
     if (r->pid == 0)
         become_child(r->spec, program, self, (Ends){{input, to, errs[1]}, report[1]});
-    setpgid(r->pid, r->pid); /* both sides set it: whoever comes first */
     close_fd(&report[1]);
     int why = read_report(report[0]);
     if (why)

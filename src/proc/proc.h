@@ -47,11 +47,11 @@ typedef struct ChildSpec {
 } ChildSpec;
 
 /*
- * Runs it to its end, in its own process group, until every descendant is gone; what it leaves
- * running has `grace_ms` to end by itself. On a signal: the whole family gets it, then KILL after
- * `grace_ms`, and err is ERROR_SIGNALLED; the tick of `w` goes on meanwhile, so that a lock is kept
- * until nobody writes any more. When the tick fails (the lock is lost): KILL at once. Reaps every
- * child of the process while it runs. *ret_status: exit code, 128+N.
+ * Runs it to its end, in a session of its own (without a terminal), until every descendant is gone;
+ * what it leaves running has `grace_ms` to end by itself. On a signal: the whole family gets it,
+ * then KILL after `grace_ms`, and err is ERROR_SIGNALLED; the tick of `w` goes on meanwhile, so
+ * that a lock is kept until nobody writes any more. When the tick fails (the lock is lost): KILL at
+ * once. Reaps every child of the process while it runs. *ret_status: exit code, 128+N.
  */
 bool child_run(Wait *w, const ChildSpec *spec, int *ret_status, Error *err) MUST_CHECK;
 

@@ -15,8 +15,8 @@
 enum {
     POLL_MIN_MS = 30,
     POLL_MAX_MS = 500,
-    LOOK_EVERY_MS = 1000, /* closely; a wait that is shorter than the first is nobody's news */
-    FIRST_LOOK_MS = 250,
+    LOOK_EVERY_MS = 1000, /* closely */
+    FIRST_LOOK_MS = 250,  /* where looking costs the leader's server nothing; shorter is no news */
     TELL_EVERY_MS = 10000,
     EVICT_MS = 10000
 };
@@ -115,12 +115,14 @@ FollowEnd
 follow_leader(
     const RunOptions *options, Db *db, Lock *lock, Str runs_schema, int64_t deadline_ms, Error *err)
 {
-    int64_t began = clock_ms(), told = 0, look = began + FIRST_LOOK_MS;
+    int64_t began = clock_ms(), told = 0, look = 0;
     for (;;) {
         bool free = false;
         if (!lock_pause(lock, poll_ms(clock_ms() - began), &free, err))
             return FOLLOW_FAILED;
         int64_t now = clock_ms();
+        if (!look)
+            look = began + (lock_listens(lock) ? LOOK_EVERY_MS : FIRST_LOOK_MS);
         if (free && now < deadline_ms)
             return FOLLOW_FREE;
         bool closely = now >= look || now >= deadline_ms;

@@ -150,22 +150,44 @@ number(Str s)
     return n;
 }
 
+/* A table that is not there yet holds no run: ok, without a row. */
+static bool
+ask_run(Db *db, Arena *arena, DbQuery query, const DbArg *args, DbResult *ret, Error *err)
+{
+    if (db_ask(db, arena, query, args, ret, err))
+        return true;
+    if (err->cls != ERROR_CLASS_NO_TABLE)
+        return false;
+    error_clear(err);
+    *ret = (DbResult){0};
+    return true;
+}
+
+bool
+record_head(Db *db, Arena *arena, Str schema, RunLatest *ret, Error *err)
+{
+    DbResult rows;
+    *ret = (RunLatest){0};
+    if (!ask_run(db, arena, Q_RUN_HEAD, DB_ARGS(RUNS(schema)), &rows, err))
+        return false;
+    if (rows.rows)
+        *ret = (RunLatest){.found = true,
+                           .run_id = str_dup(arena, DB_CELL(&rows, 0, 0)),
+                           .outcome = str_dup(arena, DB_CELL(&rows, 0, 1)),
+                           .fingerprint = str_dup(arena, DB_CELL(&rows, 0, 2))};
+    return true;
+}
+
 bool
 record_latest(Db *db, Arena *arena, Str schema, int64_t elapsed_ms, RunLatest *ret, Error *err)
 {
     DbResult rows;
-    if (!db_ask(db, arena, Q_RUN_LATEST, DB_ARGS(RUNS(schema), ARG_INT("elapsed_ms", elapsed_ms)),
-                &rows, err)) {
-        if (err->cls != ERROR_CLASS_NO_TABLE)
-            return false;
-        error_clear(err);
-        *ret = (RunLatest){0};
+    *ret = (RunLatest){0};
+    if (!ask_run(db, arena, Q_RUN_LATEST, DB_ARGS(RUNS(schema), ARG_INT("elapsed_ms", elapsed_ms)),
+                 &rows, err))
+        return false;
+    if (!rows.rows)
         return true;
-    }
-    if (!rows.rows) {
-        *ret = (RunLatest){0};
-        return true;
-    }
     *ret = (RunLatest){
         .found = true,
         .run_id = str_dup(arena, DB_CELL(&rows, 0, 0)),

@@ -52,3 +52,5 @@ bool record_sessions_left(Db *db, Arena *arena, const RunRecord *record, DbResul
 bool record_mark_lost(Db *db, const RunRecord *record, int64_t *ret_lost, Error *err) MUST_CHECK;
 bool record_latest(Db *db, Arena *arena, Str schema, int64_t elapsed_ms, RunLatest *ret, Error *err)
     MUST_CHECK;
+/* No more of it than found, run_id, outcome and fingerprint: the cheapest question about it. */
+bool record_head(Db *db, Arena *arena, Str schema, RunLatest *ret, Error *err) MUST_CHECK;

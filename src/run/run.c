@@ -93,29 +93,36 @@ warn_of_gaps(const Plan *plan)
 }
 
 static Lock *
-make_lock(Attempt *a, Str schema, Error *err)
+new_lock(Attempt *a, LockMode mode, Str schema)
 {
-    const char *why = "by --lock";
-    a->mode = a->options->lock;
-    if (a->mode == LOCK_AUTO)
-        a->mode = lock_choose(a->db, &a->survey.facts, &why);
-    else if (a->mode == LOCK_SESSION && !(db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
-        error_set(err, ERROR_USAGE, "--lock session needs a server, and %s has none",
-                  a->options->url->display);
-        return NULL;
-    } else if (a->mode == LOCK_FILE && (db_caps(a->db) & DB_CAP_SERVER)) {
-        error_set(err, ERROR_USAGE, "--lock file is for SQLite, and %s is a server",
-                  a->options->url->display);
-        return NULL;
-    }
-    log_debug("lock.chosen", "lock: %s (%s)", lock_mode_name(a->mode), why);
+    a->mode = mode;
     a->run_id = run_new_id(a->arena);
-    LockSpec spec = {.mode = a->mode,
+    LockSpec spec = {.mode = mode,
                      .schema = schema,
                      .run_id = a->run_id,
                      .lease_ms = a->options->lease_ms,
                      .host = a->options->host};
     return lock_new(a->arena, a->db, &spec);
+}
+
+static Lock *
+make_lock(Attempt *a, Str schema, Error *err)
+{
+    const char *why = "by --lock";
+    LockMode mode = a->options->lock;
+    if (mode == LOCK_AUTO)
+        mode = lock_choose(a->db, &a->survey.facts, &why);
+    else if (mode == LOCK_SESSION && !(db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
+        error_set(err, ERROR_USAGE, "--lock session needs a server, and %s has none",
+                  a->options->url->display);
+        return NULL;
+    } else if (mode == LOCK_FILE && (db_caps(a->db) & DB_CAP_SERVER)) {
+        error_set(err, ERROR_USAGE, "--lock file is for SQLite, and %s is a server",
+                  a->options->url->display);
+        return NULL;
+    }
+    log_debug("lock.chosen", "lock: %s (%s)", lock_mode_name(mode), why);
+    return new_lock(a, mode, schema);
 }
 
 /* SQLite: somebody writes. Not an answer about what is pending: the lock decides. */
@@ -125,72 +132,72 @@ survey_is_busy(const Error *err)
     return err->cls == ERROR_CLASS_LOCK_TIMEOUT;
 }
 
-/* The latest run; none where lockstep_runs is not there, or not for us. */
+/* What one may go on without: an answer that was refused, not one that was lost with the server. */
 static bool
-latest_run(Attempt *a, RunLatest *ret, Error *err)
+bearable(Attempt *a, Error *err)
 {
-    int64_t elapsed = clock_ms() - a->options->started_ms;
-    *ret = (RunLatest){0};
-    if (record_latest(a->db, a->arena, str_of(a->options->schema), elapsed, ret, err))
-        return true;
     if (!db_alive(a->db) || err->code == ERROR_SIGNALLED)
         return false;
     error_clear(err);
     return true;
 }
 
+/* The latest run; none where lockstep_runs is not there, or not for us. */
+static bool
+latest_run(Attempt *a, RunLatest *ret, Error *err)
+{
+    int64_t elapsed = clock_ms() - a->options->started_ms;
+    return record_latest(a->db, a->arena, str_of(a->options->schema), elapsed, ret, err) ||
+           bearable(a, err);
+}
+
+static bool
+head_run(Attempt *a, RunLatest *ret, Error *err)
+{
+    return record_head(a->db, a->arena, str_of(a->options->schema), ret, err) || bearable(a, err);
+}
+
 /* A replica migrates these very files: what comes of it is ours too. */
 static bool
-follow_replica(Attempt *a, Lock *lock, bool *ret_done, bool *ret_again, Error *err)
+follow_replica(
+    Attempt *a, Lock *lock, const char *run_id, bool *ret_done, bool *ret_again, Error *err)
 {
     const RunOptions *o = a->options;
-    RunLatest latest;
+    RunLatest end;
     if (follow_leader(o, a->db, lock, str_of(o->schema), a->lock_deadline_ms, err) != FOLLOW_FREE ||
-        !latest_run(a, &latest, err) ||
-        follow_shares_failure(&latest, a->arena, o, &a->source, err))
+        !head_run(a, &end, err))
         return false;
     a->followed = true;
-    *ret_done = follow_shares_success(&latest, a->arena, o, &a->source);
+    end.recent = end.found && strcmp(end.run_id, run_id) == 0; /* it was seen at work */
+    *ret_done = follow_shares_success(&end, a->arena, o, &a->source);
+    if (*ret_done)
+        return true;
+    if (!latest_run(a, &end, err) || follow_shares_failure(&end, a->arena, o, &a->source, err))
+        return false;
+    *ret_done = follow_shares_success(&end, a->arena, o, &a->source);
     *ret_again = !*ret_done;
     return true;
 }
 
-/* Who leads is settled before anybody looks closely: fifty that survey at once would take from the
- * leader what it needs. A session's lock is taken for that, as it leaves nothing behind. Whoever
- * does not get it, and hears that its own files are migrated, follows; whose files are others, or
- * whose leader does not say, looks for itself. *ret_done: a replica did it; *ret_again: the lock
- * came free meanwhile. */
+/* Somebody else leads. *ret_done: a replica that had our files did it; *ret_again: the lock came
+ * free meanwhile; neither: other files, or no word whose, and we look for ourselves. */
 static bool
-elect(Attempt *a, bool *ret_done, bool *ret_again, Error *err)
+hear_leader(Attempt *a, Lock *lock, bool *ret_done, bool *ret_again, Error *err)
 {
-    const RunOptions *o = a->options;
-    bool won = false;
-    if (!(db_caps(a->db) & DB_CAP_SERVER) || o->lock == LOCK_NONE)
-        return true;
-    if (!db_facts(a->db, a->arena, &a->survey.facts, err))
-        return error_wrap(err, "asking the server");
-    /* Nobody leads through those, and a standby neither notifies nor listens. */
-    if (a->survey.facts.standby || a->survey.facts.read_only)
-        return true;
-    Str schema = str_of(o->schema), files = str_of(record_files_print(a->arena, &a->source, o));
-    Lock *lock = make_lock(a, schema.p ? schema : str_of(a->survey.facts.schema), err);
-    if (!lock || (a->mode == LOCK_SESSION && !lock_try(lock, &won, err)))
-        return false;
-    if (won) {
-        a->held = lock;
-        return true;
-    }
+    Str files = str_of(record_files_print(a->arena, &a->source, a->options));
+    bool session = a->mode == LOCK_SESSION;
     for (int64_t until = clock_ms() + DECLARES_MS;;) {
-        RunLatest latest;
+        RunLatest head;
         int64_t pause = clock_backoff_ms(0, DECLARES_POLL_MS, DECLARES_POLL_MS);
-        /* The leader has something to do just now, and we have not. */
-        if ((a->mode == LOCK_SESSION && !wait_sleep(a->wait, pause, err)) ||
-            !latest_run(a, &latest, err))
+        /* The leader has something to do just now, and we have not. What ends after we listen is
+         * heard; what ended before shows in the record. */
+        if ((session && (!wait_sleep(a->wait, pause, err) || !lock_listen(lock, err))) ||
+            !head_run(a, &head, err))
             return false;
-        bool runs = latest.found && strcmp(latest.outcome, "running") == 0;
-        if (runs && str_starts(str_of(latest.fingerprint), files))
-            return follow_replica(a, lock, ret_done, ret_again, err);
-        if (runs || a->mode != LOCK_SESSION || clock_ms() >= until)
+        bool runs = head.found && strcmp(head.outcome, "running") == 0;
+        if (runs && str_starts(str_of(head.fingerprint), files))
+            return follow_replica(a, lock, head.run_id, ret_done, ret_again, err);
+        if (runs || !session || clock_ms() >= until)
             return true;
         if (!lock_is_free(lock, ret_again, err))
             return false;
@@ -198,6 +205,39 @@ elect(Attempt *a, bool *ret_done, bool *ret_again, Error *err)
         if (*ret_again)
             return true;
     }
+}
+
+/* Who leads is settled before anybody looks closely: fifty that survey at once would take from the
+ * leader what it needs. A session's lock is taken for that, as it leaves nothing behind. That it is
+ * held is asked before anything else: nineteen of twenty need to know no more. */
+static bool
+elect(Attempt *a, bool *ret_done, bool *ret_again, Error *err)
+{
+    const RunOptions *o = a->options;
+    bool won = false, free = true;
+    Str schema = str_of(o->schema);
+    Lock *lock = NULL;
+    if (!(db_caps(a->db) & DB_CAP_SERVER) || o->lock == LOCK_NONE)
+        return true;
+    if (o->lock != LOCK_LEASE && (db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
+        lock = new_lock(a, LOCK_SESSION, schema);
+        if (!lock_is_free(lock, &free, err) && !bearable(a, err))
+            return false;
+    }
+    if (!free)
+        return hear_leader(a, lock, ret_done, ret_again, err);
+    if (!db_facts(a->db, a->arena, &a->survey.facts, err))
+        return error_wrap(err, "asking the server");
+    /* Nobody leads through those, and a standby neither notifies nor listens. */
+    if (a->survey.facts.standby || a->survey.facts.read_only)
+        return true;
+    lock = make_lock(a, schema.p ? schema : str_of(a->survey.facts.schema), err);
+    if (!lock || (a->mode == LOCK_SESSION && !lock_try(lock, &won, err)))
+        return false;
+    if (!won)
+        return hear_leader(a, lock, ret_done, ret_again, err);
+    a->held = lock;
+    return true;
 }
 
 /* What the look says, before the lock. *ret_pending: something is to be applied; *ret_settled:

@@ -334,7 +334,7 @@ add_prefix(Arena *arena, Words *roots, const char *prefix)
         Error ignored = ERROR_INIT;
         FsList list = {0};
         const char *lib = fs_join(arena, prefix, libs[i]);
-        if (fs_kind(lib) != FS_DIR || !fs_list(arena, lib, &list, &ignored))
+        if (fs_kind(lib) != FS_DIR || !fs_list_names(arena, lib, &list, &ignored))
             continue;
         for (size_t k = 0; k < list.n; k++) {
             if (!str_starts(str_of(list.p[k].name), STR("python3")))

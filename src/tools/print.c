@@ -303,7 +303,7 @@ add_gems(Print *p, const char *dir)
 {
     Error ignored = ERROR_INIT;
     FsList list = {0};
-    if (fs_kind(dir) != FS_DIR || !fs_list(p->arena, dir, &list, &ignored))
+    if (fs_kind(dir) != FS_DIR || !fs_list_names(p->arena, dir, &list, &ignored))
         return;
     for (size_t i = 0; i < list.n; i++)
         add_listing(p, fs_join(p->arena, fs_join(p->arena, dir, list.p[i].name), "specifications"));

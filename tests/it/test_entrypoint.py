@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sys
 
 import pytest
 from support import net, secrets, tools
@@ -225,6 +226,19 @@ def test_a_command_that_is_not_there(lockstep, sqlite):
     lockstep.env["DATABASE_URL"] = sqlite.url
     result = lockstep.run("migrate", "--command", "no-such-program up", expect=2)
     assert "'no-such-program' is not there" in result.err and not sqlite.path.exists(), result
+
+
+def test_a_tool_that_asks_on_the_terminal(lockstep, sqlite):
+    """Nobody is there to answer a migration: it finds no terminal, and the service finds it."""
+    lockstep.env["DATABASE_URL"] = sqlite.url
+    lockstep.write("asks", "#!/bin/sh\nread answer </dev/tty\n", mode=0o755)
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    terminal = (sys.executable, "-c", spawn)
+    failed = lockstep.run("migrate", "--command", "./asks", prefix=terminal, expect=1)
+    assert "cannot open /dev/tty" in failed.out, failed
+    service = ("sh", "-c", "echo served >/dev/tty")
+    served = lockstep.run("run", "--command", "true", "--", *service, prefix=terminal)
+    assert "served" in served.out, served
 
 
 def test_a_script_that_makes_migrations(lockstep):

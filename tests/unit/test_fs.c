@@ -183,7 +183,14 @@ test_list(void **state)
     assert_int_equal(list.p[3].size, 5);
     assert_int_equal(list.p[5].size, 5); /* of the target */
     assert_true(list.p[3].mtime_ns > 1600000000LL * 1000000000);
+    assert_true(fs_list_names(arena, dir, &list, &err));
+    assert_int_equal(list.n, COUNT_OF(wanted));
+    for (size_t i = 0; i < list.n; i++)
+        assert_string_equal(list.p[i].name, wanted[i].name);
     assert_false(fs_list(arena, in_dir("b"), &list, &err));
+    assert_non_null(strstr(err.message, "Not a directory"));
+    error_clear(&err);
+    assert_false(fs_list_names(arena, in_dir("b"), &list, &err));
     assert_non_null(strstr(err.message, "Not a directory"));
 }
 

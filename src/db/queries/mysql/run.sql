@@ -84,6 +84,10 @@ select run_id, outcome, coalesce(host, ''), coalesce(pid, 0), applied,
            > timestampadd(microsecond, -1000 * :elapsed_ms, utc_timestamp(6))
 from :"runs" order by started_at desc limit 1
 
+-- The same run in fewer words: what a follower asks while the leader needs the server.
+-- name: run_head
+select run_id, outcome, coalesce(fingerprint, '') from :"runs" order by started_at desc limit 1
+
 -- name: run_history
 select run_id, tool, fingerprint, outcome,
        concat(left(date_format(started_at, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z'),

@@ -85,6 +85,10 @@ select run_id, outcome, coalesce(host, ''), coalesce(pid, 0), applied,
        (coalesce(finished_at, now()) > now() - :elapsed_ms * interval '1 millisecond')::int
 from :"runs" order by started_at desc limit 1
 
+-- The same run in fewer words: what a follower asks while the leader needs the server.
+-- name: run_head
+select run_id, outcome, coalesce(fingerprint, '') from :"runs" order by started_at desc limit 1
+
 -- name: run_history
 select run_id, tool, fingerprint, outcome,
        to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),

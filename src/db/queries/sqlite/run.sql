@@ -67,6 +67,10 @@ select run_id, outcome, coalesce(host, ''), coalesce(pid, 0), applied,
        (julianday('now') - julianday(coalesce(finished_at, 'now'))) * 86400000 < :elapsed_ms
 from :"runs" order by started_at desc limit 1
 
+-- The same run in fewer words: what a follower asks while the leader needs the server.
+-- name: run_head
+select run_id, outcome, coalesce(fingerprint, '') from :"runs" order by started_at desc limit 1
+
 -- name: run_history
 select run_id, tool, fingerprint, outcome, started_at, heartbeat_at, finished_at, host, pid,
        environment, revision, applied, from_version, to_version, duration_ms, error
