@@ -66,6 +66,8 @@ static const CommandOption wait_options[] = {
 
 static const CommandOption history_options[] = {
     {"limit", "N", "how many runs to show (default: 20)"},
+    {"run", "ID", "the run that a note is about"},
+    {"note", "TEXT", "write it down with that run, for whoever reads the history; shows nothing"},
     OPTION_JSON,
     OPTIONS_END,
 };
@@ -205,7 +207,8 @@ const Command commands[] = {
         .args = "[OPTIONS]",
         .summary = "Past runs: who, when, what, how long, outcome.",
         .examples = "lockstep history\n"
-                    "lockstep history --limit 5 --json",
+                    "lockstep history --limit 5 --json\n"
+                    "lockstep history --run 20260115093000-4f2a91c0 --note 'put back by hand'",
         .options = history_options,
         .settings = "database",
         .looks = true,

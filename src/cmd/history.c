@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `history`: the rows of lockstep_runs. */
+/* `history`: the rows of lockstep_runs, and notes in them. */
 
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 
 #include <string.h>
 
+#include "core/log.h"
 #include "core/banned.h"
 
 enum { DEFAULT_LIMIT = 20, REVISION_SHOWN = 12 };
@@ -102,9 +103,10 @@ print_history(Cli *cli, const DbResult *runs, StrBuf *out)
     }
 }
 
-/* The table stands in the connection's default schema or in --schema; it needs no migrations. */
+/* The table stands in the connection's default schema or in --schema; it needs no migrations.
+ * *ret_db NULL: there is no database yet. */
 static bool
-read_history(Cli *cli, int64_t limit, DbResult *ret, Error *err)
+open_history(Cli *cli, bool look, Db **ret_db, const char **ret_schema, Error *err)
 {
     RunOptions options;
     bool found;
@@ -112,26 +114,24 @@ read_history(Cli *cli, int64_t limit, DbResult *ret, Error *err)
         return false;
     if (!setting_is_set(&cli->settings, SET_WAIT))
         options.wait_ms = 0;
-    if (cli_is_absent_file(options.url)) {
-        *ret = (DbResult){0};
+    if (cli_is_absent_file(options.url))
         return true;
-    }
-    AUTO_DB db = NULL;
     DbFacts facts;
-    if (!run_connect(cli->arena, &cli->wait, &options, "lockstep", true, &db, err) ||
-        !db_facts(db, cli->arena, &facts, err))
+    if (!run_connect(cli->arena, &cli->wait, &options, "lockstep", look, ret_db, err) ||
+        !db_facts(*ret_db, cli->arena, &facts, err))
         return false;
-    return run_history(cli->arena, db, options.schema ? options.schema : facts.schema, limit, ret,
-                       err);
+    *ret_schema = options.schema ? options.schema : facts.schema;
+    return true;
 }
 
-int
-cmd_history(Cli *cli, Error *err)
+static int
+show_history(Cli *cli, int64_t limit, Error *err)
 {
-    int64_t limit;
-    DbResult runs;
-    if (!cli_option_i64(cli, "limit", DEFAULT_LIMIT, &limit, err) ||
-        !read_history(cli, limit, &runs, err))
+    AUTO_DB db = NULL;
+    const char *schema = NULL;
+    DbResult runs = {0};
+    if (!open_history(cli, true, &db, &schema, err) ||
+        (db && !run_history(cli->arena, db, schema, limit, &runs, err)))
         return error_exit_status(err);
     if (cli_option(cli, "json"))
         return output_json(cli->arena, json_history(cli->arena, &runs), err) ? 0 : 1;
@@ -141,4 +141,35 @@ cmd_history(Cli *cli, Error *err)
     else
         print_history(cli, &runs, &out);
     return output_write(strbuf_str(&out), err) ? 0 : 1;
+}
+
+static int
+write_note(Cli *cli, const char *run_id, const char *note, Error *err)
+{
+    AUTO_DB db = NULL;
+    const char *schema = NULL;
+    if (!open_history(cli, false, &db, &schema, err))
+        return error_exit_status(err);
+    if (!db)
+        error_set(err, ERROR_USAGE, "there is no database yet, and no run in it");
+    if (!db || !run_note(db, schema, run_id, note, err))
+        return error_exit_status(err);
+    log_info("run.noted", "noted with run %s: %s", run_id, note);
+    return 0;
+}
+
+int
+cmd_history(Cli *cli, Error *err)
+{
+    int64_t limit;
+    const char *run = cli_option(cli, "run"), *note = cli_option(cli, "note");
+    if (!cli_option_i64(cli, "limit", DEFAULT_LIMIT, &limit, err))
+        return error_exit_status(err);
+    if (!run && !note)
+        return show_history(cli, limit, err);
+    if (run && *run && note && *note)
+        return write_note(cli, run, note, err);
+    error_set(err, ERROR_USAGE, "`--run` and `--note` belong together");
+    error_hint(err, "`lockstep history --run ID --note TEXT` writes the text down with that run.");
+    return error_exit_status(err);
 }

@@ -6,7 +6,7 @@
 #include "core/banned.h"
 
 /* Between two polls of a session that is told anyway: for a leader that was killed. */
-enum { TOLD_PAUSE_MS = 500 };
+enum { TOLD_PAUSE_MS = 1000 };
 
 #define SESSION_ARGS(lock)                                                                         \
     DB_ARGS(                                                                                       \

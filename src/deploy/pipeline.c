@@ -19,6 +19,7 @@
 #include "core/banned.h"
 
 enum { BUILD_MS = 3600000, PUSH_MS = 1800000, PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 1000 };
+enum { NOTE_MS = 120000 };
 
 static const Platform *const platforms[] = {&platform_dokku,      &platform_docker,
                                             &platform_compose,    &platform_swarm,
@@ -179,25 +180,34 @@ job_environment(Deploy *d, Job *job)
     }
 }
 
+typedef struct JobKind {
+    const char *name, *what; /* within the container's name; for people */
+    int64_t limit_ms;        /* 0 = as long as the migration may take */
+} JobKind;
+
+static const JobKind migration = {"migrate", "the migration", 0},
+                     rolling_back = {"rollback", "the rollback", 0},
+                     noting = {"note", "the note in lockstep_runs", NOTE_MS};
+
 static bool
-run_job(Deploy *d, const char *name, const char *const *words, JobReport *ret, Error *err)
+run_job(Deploy *d, const JobKind *kind, const char *const *words, JobReport *ret, Error *err)
 {
-    Job job = {.name = name, .limit_ms = d->options->migrate_ms};
+    Job job = {.name = kind->name,
+               .limit_ms = kind->limit_ms ? kind->limit_ms : d->options->migrate_ms};
     *vec_push(d->arena, &job.words) = str_dup(d->arena, str_of(d->lockstep));
     for (; *words; words++)
         *vec_push(d->arena, &job.words) = str_dup(d->arena, str_of(*words));
     job_environment(d, &job);
     *ret = (JobReport){0};
     if (!d->platform->run_once(d, &job, ret, err))
-        return error_wrap(err, "the migration could not be run");
-    return ret->status == 0 ||
-           job_failed(ret, strcmp(name, "migrate") == 0 ? "the migration" : "the rollback", err);
+        return error_wrap(err, "%s could not be run", kind->what);
+    return ret->status == 0 || job_failed(ret, kind->what, err);
 }
 
 static bool
 migrate(Deploy *d, Error *err)
 {
-    return run_job(d, "migrate", (const char *const[]){"migrate", NULL}, &d->migrated, err);
+    return run_job(d, &migration, (const char *const[]){"migrate", NULL}, &d->migrated, err);
 }
 
 static bool
@@ -259,7 +269,7 @@ roll_back_migrations(Deploy *d)
         return;
     char *count = str_printf(d->arena, "%lld", (long long)d->migrated.applied);
     const char *words[] = {"rollback", "--reversible", "--steps", count, NULL};
-    if (run_job(d, "rollback", words, &report, &why)) {
+    if (run_job(d, &rolling_back, words, &report, &why)) {
         log_info("deploy.rollback", "rolled back %lld migrations", (long long)report.applied);
         d->migrated.applied = 0;
     } else {
@@ -272,6 +282,22 @@ serves(const Deploy *d)
 {
     return d->before ? str_printf(d->arena, "'%s' serves %s again", d->options->app, d->before)
                      : str_printf(d->arena, "'%s' does not serve, as before", d->options->app);
+}
+
+/* The run's row outlives this log: who reads the history later shall not take the image that it
+ * names for the one that serves. */
+static void
+note_put_back(Deploy *d)
+{
+    Error why = ERROR_INIT;
+    JobReport report;
+    if (!d->migrated.run_id || !d->migrated.applied || !wants_migrate(d))
+        return;
+    char *text = str_printf(d->arena, "put back after the migration: %s", serves(d));
+    const char *words[] = {"history", "--run", d->migrated.run_id, "--note", text, NULL};
+    if (!run_job(d, &noting, words, &report, &why))
+        log_failure(LOG_WARN, "deploy.note", "lockstep_runs does not say that it was put back",
+                    NULL, &why);
 }
 
 /* Each try looks at what is there first, so one that was cut off is made again. */
@@ -302,8 +328,10 @@ put_back(Deploy *d, Error *err)
     log_warn("deploy.undoing", "putting back what served before: %s", err->message);
     wait_cleanup_begin(d->orders.wait);
     bool back = put_back_patiently(d, &why);
-    if (back)
+    if (back) {
         roll_back_migrations(d);
+        note_put_back(d);
+    }
     wait_cleanup_end(d->orders.wait);
     if (back && !stopped)
         err->code = ERROR_DEPLOY_UNDONE;

@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/secret.h"
 #include "run/follow.h"
 #include "run/gate.h"
 #include "run/record.h"
@@ -29,6 +30,24 @@ run_history(Arena *arena, Db *db, const char *schema, int64_t limit, DbResult *r
     }
     *ret = rows;
     return true;
+}
+
+bool
+run_note(Db *db, const char *schema, const char *run_id, const char *note, Error *err)
+{
+    SCRATCH_ARENA(scratch);
+    bool ok = db_do(db, Q_RUN_NOTE,
+                    DB_ARGS(ARG_IDENT("runs", str_of(schema), STR("lockstep_runs")),
+                            ARG_TEXT("run_id", str_of(run_id)),
+                            ARG_TEXT("note", secret_redact(scratch, str_of(note)))),
+                    err);
+    if (!ok && err->cls != ERROR_CLASS_NO_TABLE)
+        return false;
+    if (ok && db_changes(db) > 0)
+        return true;
+    error_clear(err);
+    error_set(err, ERROR_USAGE, "no run '%s' has ended here", run_id);
+    return error_hint(err, "`lockstep history --json` lists them by `run_id`.");
 }
 
 /* ---- a job under the lock ---- */

@@ -142,3 +142,7 @@ bool run_repair(Arena *arena,
 extern const char *const run_columns[];
 bool run_history(Arena *arena, Db *db, const char *schema, int64_t limit, DbResult *ret, Error *err)
     MUST_CHECK;
+/* What became of a run after its end, for people: added to its `error`, with secrets replaced.
+ * ERROR_USAGE: no such run has ended. */
+bool
+run_note(Db *db, const char *schema, const char *run_id, const char *note, Error *err) MUST_CHECK;

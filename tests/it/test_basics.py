@@ -3,6 +3,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -281,6 +282,38 @@ def test_history(app):
 
 def test_history_of_nothing(app):
     assert app.run("history", "--json").json() == {"runs": []}
+    missing = app.run("history", "--run", "1", "--note", "a", expect=2)
+    assert "no run '1' has ended" in missing.err or "no database yet" in missing.err, missing
+
+
+def test_note(app):
+    """What became of a run after its end; it is neither a failure nor something to do again."""
+    plain(app, 2)
+    app.run("migrate")
+    run = app.run("history", "--json").json()["runs"][0]
+    assert run["error"] is None
+    for note in ("put back by hand", 'it\'s; "again"'):
+        done = app.run("history", "--run", run["run_id"], "--note", note)
+        assert f"noted with run {run['run_id']}: {note}" in done.err and not done.out, done
+    noted = app.run("history", "--json").json()["runs"]
+    assert noted == [run | {"error": 'put back by hand; it\'s; "again"'}]
+    assert f"{run['started_at']}: put back by hand; it" in app.run("history").out
+    assert app.status()["state"] == "current" and "nothing is pending" in app.run("migrate").err
+    for words in (("--run", "x"), ("--note", "x"), ("--run", "", "--note", "x")):
+        assert "belong together" in app.run("history", *words, expect=2).err
+    missing = app.run("history", "--run", "x' or ''='", "--note", "x", expect=2)
+    assert "no run 'x' or ''='' has ended here" in missing.err
+    assert app.run("history", "--json").json()["runs"] == noted
+
+
+def test_note_on_a_run_under_way(app):
+    """Its end would write over the note, and `error` names its sessions until then."""
+    plain(app, 1)
+    app.run("migrate", fault="run.recorded:1:kill", expect=128 + signal.SIGKILL)
+    run = app.run("history", "--json").json()["runs"][0]
+    assert run["outcome"] == "running"
+    refused = app.run("history", "--run", run["run_id"], "--note", "x", expect=2)
+    assert f"no run '{run['run_id']}' has ended here" in refused.err
 
 
 # -- detect ---------------------------------------------------------------------------------------
@@ -574,7 +607,7 @@ def test_bash_completes(lockstep):
             f". {script}; COMP_WORDS=(lockstep mig); COMP_CWORD=1; "
             "COMP_LINE='lockstep mig'; COMP_POINT=12; "
             "f=$(complete -p lockstep | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f lockstep mig lockstep; "
-            "echo \"${COMPREPLY[@]}\"",
+            'echo "${COMPREPLY[@]}"',
         ],
         check=True,
         stdout=subprocess.PIPE,

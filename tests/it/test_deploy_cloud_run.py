@@ -139,9 +139,17 @@ def test_health_before_traffic(run, health):
     assert health.asked == ["/lockstep/health"] and run.serves() == [run.exact(two)]
     health.healthy = False
     result = run.deploy(
-        run.image("3", TWO), "--health-check", "/health", "--verify", "1s", expect=7
+        run.image("3", TWO | {"003_age.sql": "ALTER TABLE users ADD COLUMN age int;"}),
+        "--health-check",
+        "/health",
+        "--verify",
+        "1s",
+        expect=7,
     )
     assert "does not answer" in result.err and "503" in result.err
+    noted = run.query("SELECT error FROM lockstep_runs ORDER BY started_at")[-1]
+    assert noted.startswith("put back after the migration: 'web' serves "), result
+    assert noted.endswith(f"{run.exact(two)} again"), result
     assert run.serves() == [run.exact(two)] and run.left() == []
 
 

@@ -114,6 +114,7 @@ def test_unhealthy_release_is_put_back(project):
     assert set(project.of()) == set(before) and project.serve() == ["version 1"]
     assert "the schema is at 002 (2 applied by this deploy)" in result.err
     assert "Put back: 'web' serves web:1" in result.err and project.only_services()
+    assert "put back after the migration: 'web' serves web:1" in result.err
 
 
 def test_port_of_the_host(each):

@@ -62,6 +62,8 @@ def test_unhealthy_release_is_put_back(running):
     assert running.containers() == ["web"]
     assert "the schema is at 002 (1 applied by this deploy)" in result.err
     assert "'web' serves web:1" in result.err
+    noted = running.query("SELECT count(*), error FROM lockstep_runs WHERE error IS NOT NULL")
+    assert " ".join(noted).startswith("1|put back after the migration: 'web' serves web:1"), noted
 
 
 def test_release_that_ends_is_put_back(running):

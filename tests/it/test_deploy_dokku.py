@@ -274,6 +274,17 @@ def test_external_migration_that_fails(running):
     assert "as before; the schema is at 002 (1 applied by this deploy)" in result.err
 
 
+def test_external_migration_of_a_release_that_is_put_back(running):
+    """Its row says so, by a second container like the first."""
+    two = running.image("2", TWO, release=None)
+    with website(503) as url:
+        more = (*running.outside(), "--health-check", url, "--verify", "1s")
+        result = running.deploy(two, *more, expect=7)
+    assert running.serves() == "version 1" and running.left() == []
+    noted = f"put back after the migration: 'api' serves {running.one} again"
+    assert noted in running.rows("SELECT error FROM lockstep_runs"), result
+
+
 def test_connection_cut_while_it_migrates(running):
     """The migration goes on, is listened to again, and is done once."""
     two = running.image("2", TWO, release=None)

@@ -82,6 +82,8 @@ def test_failing_rollout_is_undone(running):
     assert "CrashLoopBackOff" in result.err and "were not ready in time" in result.err
     assert "the schema is at 002 (1 applied by this deploy)" in result.err
     assert f"'web' serves {before} again" in result.err and running.left() == []
+    noted = f"put back after the migration: 'web' serves {before} again"
+    assert noted in running.query("SELECT error FROM lockstep_runs"), result
 
 
 def test_progress_deadline(running):

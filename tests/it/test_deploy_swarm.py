@@ -84,6 +84,12 @@ def test_unhealthy_release_is_put_back(running):
     assert "Put back: 'shop_web' serves" in result.err and "the schema is at 002" in result.err
     running.until_serves("version 1", "version 1")
     assert running.only_services()
+    noted = " ".join(
+        running.query(
+            "SELECT error FROM lockstep_runs ORDER BY started_at DESC LIMIT 1", volume="shop_data"
+        )
+    )
+    assert noted.startswith("put back after the migration: 'shop_web' serves"), noted
 
 
 def test_putting_back_fails(running):

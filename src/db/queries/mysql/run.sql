@@ -88,6 +88,11 @@ from :"runs" order by started_at desc limit 1
 -- name: run_head
 select run_id, outcome, coalesce(fingerprint, '') from :"runs" order by started_at desc limit 1
 
+-- What became of it later, for people; the end of a run would write over it.
+-- name: run_note
+update :"runs" set error = concat_ws('; ', nullif(error, ''), :'note')
+where run_id = :'run_id' and outcome <> 'running'
+
 -- name: run_history
 select run_id, tool, fingerprint, outcome,
        concat(left(date_format(started_at, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z'),

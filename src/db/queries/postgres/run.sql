@@ -89,6 +89,11 @@ from :"runs" order by started_at desc limit 1
 -- name: run_head
 select run_id, outcome, coalesce(fingerprint, '') from :"runs" order by started_at desc limit 1
 
+-- What became of it later, for people; the end of a run would write over it.
+-- name: run_note
+update :"runs" set error = concat_ws('; ', nullif(error, ''), :'note')
+where run_id = :'run_id' and outcome <> 'running'
+
 -- name: run_history
 select run_id, tool, fingerprint, outcome,
        to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),

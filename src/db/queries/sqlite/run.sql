@@ -71,6 +71,11 @@ from :"runs" order by started_at desc limit 1
 -- name: run_head
 select run_id, outcome, coalesce(fingerprint, '') from :"runs" order by started_at desc limit 1
 
+-- What became of it later, for people; the end of a run would write over it.
+-- name: run_note
+update :"runs" set error = coalesce(nullif(error, '') || '; ', '') || :'note'
+where run_id = :'run_id' and outcome <> 'running'
+
 -- name: run_history
 select run_id, tool, fingerprint, outcome, started_at, heartbeat_at, finished_at, host, pid,
        environment, revision, applied, from_version, to_version, duration_ms, error
