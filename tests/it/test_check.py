@@ -22,8 +22,9 @@ def rules(found):
 
 
 def git(app, *words):
-    subprocess.run(["git", "-C", app.dir, *words], check=True, stdout=subprocess.DEVNULL,
-                   env=app.env)
+    subprocess.run(
+        ["git", "-C", app.dir, *words], check=True, stdout=subprocess.DEVNULL, env=app.env
+    )
 
 
 def test_nothing_wrong(app):
@@ -128,13 +129,20 @@ def test_django(lockstep, postgres):
     lost = {"DATABASE_URL": "postgres://app@127.0.0.1:1/app", "LOCKSTEP_WAIT": "0"}
     apart = json.loads(runner.run("check", "--json", env=lost, expect=6).out)["findings"]
     assert all("RuntimeWarning" not in one["message"] for one in apart), apart
-    subprocess.run(["/usr/bin/python3", "manage.py", "makemigrations"], cwd=runner.dir, check=True,
-                   env=runner.env, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["/usr/bin/python3", "manage.py", "makemigrations"],
+        cwd=runner.dir,
+        check=True,
+        env=runner.env,
+        stdout=subprocess.DEVNULL,
+    )
     assert "model-drift" not in rules(findings(runner))
     found = findings(runner, "--fail-level", "WARNING", expect=6)
     assert "error" in [one["severity"] for one in found if one["rule"] == "framework"]
     # The level is a setting: a run that looks first has it too.
-    refused = runner.run("run", "--preflight", "--fail-level=WARNING", "--", "echo", "served", expect=6)
+    refused = runner.run(
+        "run", "--preflight", "--fail-level=WARNING", "--", "echo", "served", expect=6
+    )
     assert "Django's own check failed" in refused.err and not refused.out, refused
     runner.env["LOCKSTEP_FAIL_LEVEL"] = "WARNIGN"
     refused = runner.run("migrate", "--preflight", expect=2)

@@ -32,12 +32,18 @@ def plain(app):
 def test_json_and_text(app):
     found = plain(app)
     assert {one["rule"]: one["severity"] for one in found} == {
-        "release-needs-shell": "error", "strict-host-key": "warning", "ttl": "info"}
+        "release-needs-shell": "error",
+        "strict-host-key": "warning",
+        "ttl": "info",
+    }
     assert json.loads(app.run("check", "--format", "json", expect=6).out)["findings"] == found
     text = app.run("check", "--format=text", expect=6)
     assert text.out == app.run("check", expect=6).out and text.err == ""
     for one in found:
-        assert f"{one['file']}:{one['line']}: {one['severity']}: {one['message']} [{one['rule']}]" in text.out
+        assert (
+            f"{one['file']}:{one['line']}: {one['severity']}: {one['message']} [{one['rule']}]"
+            in text.out
+        )
         assert f"    {one['safer']}\n" in text.out
 
 
@@ -49,11 +55,17 @@ def test_github(app, tmp_path):
     lines = done.out.splitlines()
     assert done.err == "" and len(lines) == 3
     # Worst first; a property ends at a comma or colon, a message at the line.
-    assert lines[0].startswith("::error file=fly.toml,line=2,title=release-needs-shell::the release")
+    assert lines[0].startswith(
+        "::error file=fly.toml,line=2,title=release-needs-shell::the release"
+    )
     assert lines[1].startswith("::warning file=deploy.sh,line=1,title=strict-host-key::ssh")
-    assert lines[2].startswith("::notice file=k8s/a%2Cb%3A 100%25.yaml,line=4,title=ttl::the finished")
+    assert lines[2].startswith(
+        "::notice file=k8s/a%2Cb%3A 100%25.yaml,line=4,title=ttl::the finished"
+    )
     for line in lines:
-        assert re.fullmatch(r"::(error|warning|notice) file=[^,:]+,line=\d+,title=[a-z-]+::.+", line)
+        assert re.fullmatch(
+            r"::(error|warning|notice) file=[^,:]+,line=\d+,title=[a-z-]+::.+", line
+        )
     table = summary.read_text()
     assert table.startswith("before\n### lockstep\n")
     rows = [line for line in table.splitlines() if re.match(r"\| (error|warning|info) \|", line)]
@@ -152,7 +164,12 @@ def test_odd_names_by_the_schemas(sqlite_app):
     schemas.assert_valid(
         {"kind": kind, "name": kind, "value": value}
         for kind, value in (
-            ("sarif", log), ("code-quality", report), ("sarif", empty[0]), ("code-quality", empty[1])))
+            ("sarif", log),
+            ("code-quality", report),
+            ("sarif", empty[0]),
+            ("code-quality", empty[1]),
+        )
+    )
 
     wrong = []
     for kind, value, change, said in (
@@ -211,7 +228,9 @@ def test_ignore(app):
 
 def test_format_of_migrations_is_the_other(app):
     """One flag, two meanings: the value tells."""
-    app.write("migrations/001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\n")
+    app.write(
+        "migrations/001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\n"
+    )
     assert "--format" in app.run("check", "--help").out
     both = app.run("--format", "dbmate", "check", "--format", "github", expect=6)
     assert both.out.startswith("::error ")

@@ -129,7 +129,7 @@ WRONG = {
     },
     "migrates-by-hand in scripts that a deploy starts": {
         "Procfile": "web: bin/go\n",
-        "bin/go": "#!/bin/sh\necho \"manage.py migrate\"; manage.py migrate  #! migrates-by-hand\n",
+        "bin/go": '#!/bin/sh\necho "manage.py migrate"; manage.py migrate  #! migrates-by-hand\n',
         "start.sh": "cat <<EOF\nEOF\nalembic upgrade head  #! migrates-by-hand\n",
         "scripts/models.sh": "./manage.py makemigrations  #! generates-at-deploy\n",
         "compose.yaml": "services:\n  web: {image: x:1, command: [sh, scripts/models.sh]}\n",
@@ -164,8 +164,9 @@ WRONG = {
         "        command: [python, manage.py, migrate]\n",
     },
     "job-retries, too many": {
-        "k8s/migrate.yaml": JOB.format(name="app-migrate-abc", annotations="helm.sh/hook: pre-upgrade")
-        .replace("backoffLimit: 0", "backoffLimit: 4  #! job-retries"),
+        "k8s/migrate.yaml": JOB.format(
+            name="app-migrate-abc", annotations="helm.sh/hook: pre-upgrade"
+        ).replace("backoffLimit: 0", "backoffLimit: 4  #! job-retries"),
     },
     "job-retries on Cloud Run": {
         "job.yaml": "apiVersion: run.googleapis.com/v1\nkind: Job\nmetadata: {name: migrate}\n"
@@ -191,12 +192,14 @@ WRONG = {
     },
     "hook-post-upgrade": {
         "chart/templates/job.yaml": JOB.format(
-            name="app-migrate  #! hook-post-upgrade", annotations='helm.sh/hook: "post-install,post-upgrade"'
+            name="app-migrate  #! hook-post-upgrade",
+            annotations='helm.sh/hook: "post-install,post-upgrade"',
         ),
     },
     "init-container-migrates": {
-        "deploy.yaml": DEPLOYMENT.replace("        - name: schema", "        - name: schema"
-        "  #! init-container-migrates").replace("lockstep, wait, --for, schema", "alembic, upgrade, head"),
+        "deploy.yaml": DEPLOYMENT.replace(
+            "        - name: schema", "        - name: schema" "  #! init-container-migrates"
+        ).replace("lockstep, wait, --for, schema", "alembic, upgrade, head"),
     },
     "missing-probe": {
         "deploy.yaml": re.sub(r"\n *readinessProbe.*", "", DEPLOYMENT).replace(
@@ -307,10 +310,13 @@ RIGHT = {
         "Dockerfile": 'FROM x\nENTRYPOINT ["/usr/bin/lockstep", "--log", "json", "run", "--"]\n',
     },
     "kubernetes": {
-        "k8s/job.yaml": JOB.format(name="app-migrate-0123abc", annotations='"argocd.argoproj.io/hook": PreSync'),
+        "k8s/job.yaml": JOB.format(
+            name="app-migrate-0123abc", annotations='"argocd.argoproj.io/hook": PreSync'
+        ),
         "k8s/web.yaml": DEPLOYMENT,
         "k8s/other.yaml": JOB.format(name="report", annotations="")
-        .replace("backoffLimit: 0", "completions: 1").replace("lockstep, migrate", "report")
+        .replace("backoffLimit: 0", "completions: 1")
+        .replace("lockstep, migrate", "report")
         .replace("name: migrate", "name: report"),
         "k8s/worker.yaml": re.sub(r"\n *(ports|readinessProbe).*", "", DEPLOYMENT),
     },
@@ -320,8 +326,9 @@ RIGHT = {
         + "          args: [lockstep, run, --, gunicorn]\n",
     },
     "kubernetes, the Job is deleted first": {
-        "k8s/job.yaml": JOB.format(name="app-migrate", annotations="")
-        .replace("backoffLimit: 0", "backoffLimit: 3\n  podFailurePolicy: {rules: []}"),
+        "k8s/job.yaml": JOB.format(name="app-migrate", annotations="").replace(
+            "backoffLimit: 0", "backoffLimit: 3\n  podFailurePolicy: {rules: []}"
+        ),
         "deploy.sh": "kubectl delete job app-migrate --ignore-not-found\nkubectl apply -f k8s\n",
     },
     "scripts of developers, and what is only said": {
@@ -340,7 +347,8 @@ RIGHT = {
     },
     "one pod that migrates in its init container": {
         "web.yaml": DEPLOYMENT.replace("replicas: 3", "replicas: 1").replace(
-            "lockstep, wait, --for, schema", "alembic, upgrade, head"),
+            "lockstep, wait, --for, schema", "alembic, upgrade, head"
+        ),
     },
     "helm": {
         "chart/Chart.yaml": "name: app\n",
@@ -406,7 +414,7 @@ RIGHT = {
         ".github/workflows/deploy.yml": "on: {push: {branches: [main]}}\n"
         "concurrency: {group: deploy, cancel-in-progress: false}\njobs:\n  deploy:\n    env:\n"
         "      SSH_KEY: ${{ secrets.SSH_KEY }}\n      TOKEN: ${{ secrets.TOKEN }}\n"
-        "    steps:\n    - run: |\n        echo \"$KNOWN_HOSTS\" > ~/.ssh/known_hosts\n"
+        '    steps:\n    - run: |\n        echo "$KNOWN_HOSTS" > ~/.ssh/known_hosts\n'
         "        ssh -o StrictHostKeyChecking=yes dokku@h git:from-image app $IMAGE\n"
         "        ssh dokku@h config:export --format json app\n",
     },
@@ -442,9 +450,11 @@ RIGHT = {
         "broken.yaml": "a: [\n",
         "fly.toml": "= broken",
         "app.json": "[1]",
-        "bomb.yaml": "a: &a [x, x]\n" + "".join(
+        "bomb.yaml": "a: &a [x, x]\n"
+        + "".join(
             f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}, *{chr(97 + n)}]\n"
-            for n in range(20)),
+            for n in range(20)
+        ),
         "k8s/odd.yaml": "apiVersion: [batch]\nkind: Job\n---\napiVersion: batch/v1\nkind: Job\n"
         "spec: 3\n---\napiVersion: apps/v1\nkind: Deployment\nspec: {template: [1]}\n",
         ".github/workflows/odd.yml": "on: 1\njobs: [a]\n",
@@ -474,10 +484,15 @@ def test_right(lockstep, name):
 
 
 PROJECTS = {
-    "sql": {"migrations/001_a.sql": "CREATE TABLE a (id integer);\n",
-            "Dockerfile": "FROM scratch\nEXPOSE 8000\nCMD [\"/serve\"]\n"},
-    "django": {"manage.py": "import django\n", "requirements.txt": "django\ngunicorn\n",
-               "Dockerfile": "FROM python:3\nCMD [\"gunicorn\", \"app\"]\n"},
+    "sql": {
+        "migrations/001_a.sql": "CREATE TABLE a (id integer);\n",
+        "Dockerfile": 'FROM scratch\nEXPOSE 8000\nCMD ["/serve"]\n',
+    },
+    "django": {
+        "manage.py": "import django\n",
+        "requirements.txt": "django\ngunicorn\n",
+        "Dockerfile": 'FROM python:3\nCMD ["gunicorn", "app"]\n',
+    },
     "empty": {},
 }
 
@@ -491,51 +506,82 @@ def test_what_init_writes(lockstep, kind):
     platforms = [name for name in re.findall(r"^ *([a-z-]+) {2,}", listed, re.MULTILINE)]
     assert {"dokku", "github", "kubernetes", "helm", "compose", "swarm", "fly"} <= set(platforms)
     for platform in platforms:
-        lockstep.run("init", platform, "--app", "shop", "--image", "ghcr.io/acme/shop",
-                     *(["--", "serve"] if kind == "empty" else []))
-    rules = set(re.findall(r'^LOOK\(\w+, "([a-z-]+)"', TABLE.split("told elsewhere")[0], re.MULTILINE))
+        lockstep.run(
+            "init",
+            platform,
+            "--app",
+            "shop",
+            "--image",
+            "ghcr.io/acme/shop",
+            *(["--", "serve"] if kind == "empty" else []),
+        )
+    rules = set(
+        re.findall(r'^LOOK\(\w+, "([a-z-]+)"', TABLE.split("told elsewhere")[0], re.MULTILINE)
+    )
     assert [one for one in look(lockstep) if one["rule"] in rules] == []
 
 
 def test_every_rule_has_a_case():
     rules = re.findall(r'^LOOK\(\w+, "([a-z-]+)"', TABLE.split("told elsewhere")[0], re.MULTILINE)
-    marked = {rule.strip() for files in WRONG.values() for text in files.values()
-              for found in MARK.findall(text) for rule in found.split(",")}
+    marked = {
+        rule.strip()
+        for files in WRONG.values()
+        for text in files.values()
+        for found in MARK.findall(text)
+        for rule in found.split(",")
+    }
     # Tested in test_check.py and below.
     elsewhere = {"predeploy-migrates", "dokku-version"}
     assert set(rules) - marked == elsewhere
 
 
 def test_commands_are_told_without_their_secrets(lockstep):
-    project(lockstep, {
-        "Dockerfile": 'FROM x\nENTRYPOINT ["/start-entrypoint.sh"]\n',
-        "start-entrypoint.sh": f"DATABASE_URL=postgres://app:{PASSWORD}@db/app bin/migrate\n",
-        "Procfile": f"release: API_TOKEN={PASSWORD} npm run db:migrate --password {PASSWORD} && a\n",
-        "app.json": '{"scripts": {"dokku": {"predeploy": '
-        f'"SECRET=\'{PASSWORD} {PASSWORD}\' lockstep migrate --url mysql://a:{PASSWORD}@b"}}}}}}\n',
-    }, git=False)
+    project(
+        lockstep,
+        {
+            "Dockerfile": 'FROM x\nENTRYPOINT ["/start-entrypoint.sh"]\n',
+            "start-entrypoint.sh": f"DATABASE_URL=postgres://app:{PASSWORD}@db/app bin/migrate\n",
+            "Procfile": f"release: API_TOKEN={PASSWORD} npm run db:migrate --password {PASSWORD} && a\n",
+            "app.json": '{"scripts": {"dokku": {"predeploy": '
+            f"\"SECRET='{PASSWORD} {PASSWORD}' lockstep migrate --url mysql://a:{PASSWORD}@b\"}}}}}}\n",
+        },
+        git=False,
+    )
     found = look(lockstep)
     assert {one["rule"] for one in found} == {
-        "entrypoint-migrates", "release-needs-shell", "migrates-twice", "predeploy-migrates",
-        "migrates-by-hand"}
+        "entrypoint-migrates",
+        "release-needs-shell",
+        "migrates-twice",
+        "predeploy-migrates",
+        "migrates-by-hand",
+    }
     for form in ("text", "json", "github", "sarif", "gitlab"):
         told = lockstep.run("check", "--format", form, expect=6)
         assert PASSWORD not in told.out and "npm run" in told.out, told
     for n in range(0, 260, 20):  # wherever the line is cut
-        lockstep.write("start-entrypoint.sh", f"{'x' * n} postgres://app:{PASSWORD}@db bin/migrate\n")
+        lockstep.write(
+            "start-entrypoint.sh", f"{'x' * n} postgres://app:{PASSWORD}@db bin/migrate\n"
+        )
         assert PASSWORD[:4] not in lockstep.run("check", expect=6).out
-    lockstep.write("start-entrypoint.sh", f"{'x' * 9000} postgres://app:{PASSWORD}@db bin/migrate\n")
+    lockstep.write(
+        "start-entrypoint.sh", f"{'x' * 9000} postgres://app:{PASSWORD}@db bin/migrate\n"
+    )
     assert "`a very long command` in what every" in lockstep.run("check", expect=6).out
     assert "postgres://app:****" in json.dumps(found) and "--password ****" in json.dumps(found)
 
 
 def test_not_under_version_control(lockstep):
     """Without git nobody knows what is committed; what git ignores is nobody's deploy."""
-    files = {".env": f"SECRET_KEY={PASSWORD}\n", "build/fly.toml": '[deploy]\nrelease_command="a|b"\n'}
+    files = {
+        ".env": f"SECRET_KEY={PASSWORD}\n",
+        "build/fly.toml": '[deploy]\nrelease_command="a|b"\n',
+    }
     project(lockstep, files | {"fly.toml": '[deploy]\nrelease_command = "a | b"\n'}, git=False)
     assert {one["rule"] for one in look(lockstep)} == {"release-needs-shell"}
     project(lockstep, {".gitignore": ".env\nbuild/\n"})
-    assert {(one["rule"], one["file"]) for one in look(lockstep)} == {("release-needs-shell", "fly.toml")}
+    assert {(one["rule"], one["file"]) for one in look(lockstep)} == {
+        ("release-needs-shell", "fly.toml")
+    }
 
 
 def test_links_out_of_the_project(lockstep, tmp_path):
@@ -567,7 +613,9 @@ def test_dokku_version(lockstep, tmp_path):
 
 def test_dokku_over_ssh(lockstep, tmp_path):
     log = tmp_path / "asked"
-    lockstep.write("lockstep.yaml", "deploy: {target: dokku, host: 'deploy@example.com:2222', app: x}\n")
+    lockstep.write(
+        "lockstep.yaml", "deploy: {target: dokku, host: 'deploy@example.com:2222', app: x}\n"
+    )
     dokku(lockstep, "ssh", "echo dokku version v0.34.0", log)
     (one,) = look(lockstep)
     assert one["severity"] == "warning" and "0.34.0" in one["message"]
@@ -578,7 +626,9 @@ def test_dokku_over_ssh(lockstep, tmp_path):
     (one,) = look(lockstep)
     assert (one["severity"], one["rule"]) == ("info", "dokku-version"), "what was not seen is told"
     log.unlink()
-    lockstep.write("lockstep.yaml", "deploy: {target: docker, host: 'deploy@example.com', app: x}\n")
+    lockstep.write(
+        "lockstep.yaml", "deploy: {target: docker, host: 'deploy@example.com', app: x}\n"
+    )
     assert look(lockstep) == [] and not log.exists()
 
 

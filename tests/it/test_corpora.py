@@ -86,7 +86,7 @@ def blocks(engine, dump):
         pieces = [
             piece
             for piece in re.split(r"(?<=;)\n(?=CREATE )", dump)
-            if not any(re.search(rf'\b{name}\b', piece.split("(")[0]) for name in BOOKKEEPING)
+            if not any(re.search(rf"\b{name}\b", piece.split("(")[0]) for name in BOOKKEEPING)
         ]
     # Partitions named after the day of the run, and their bounds.
     pieces = [

@@ -15,7 +15,11 @@ def demo(tmp_path, *options):
     return subprocess.Popen(
         ["/usr/bin/python3", ROOT / "tools/demo", "--lockstep", LOCKSTEP, "--fast", *options],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def processes_below(tmp_path):
@@ -46,7 +50,11 @@ def test_a_false_claim_ends_the_demo(tmp_path):
     process = subprocess.Popen(
         ["/usr/bin/python3", ROOT / "tools/demo", "--lockstep", "/bin/true", "--fast"],
         env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
     assert "not true: replica 1 of release 1 does not serve" in output

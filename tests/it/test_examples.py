@@ -41,9 +41,17 @@ def run_lines(folder, env):
     lines = list(console_lines((folder / "README.md").read_text(encoding="utf-8")))
     assert lines
     for line in lines:
-        done = subprocess.run(shlex.split(line), cwd=folder, env=env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
-                              check=False)
+        done = subprocess.run(
+            shlex.split(line),
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout}"
         yield line, done.stdout
 
@@ -55,8 +63,11 @@ def copy(name, tmp_path):
 def test_sqlite_quickstart(tmp_path):
     folder = copy("sqlite-quickstart", tmp_path)
     outputs = list(run_lines(folder, environment(tmp_path)))
-    assert any("The schema was ready before the service was." in text
-               for line, text in outputs if line.startswith("lockstep run"))
+    assert any(
+        "The schema was ready before the service was." in text
+        for line, text in outputs
+        if line.startswith("lockstep run")
+    )
     assert len(list((folder / "migrations").glob("*add_author*"))) >= 1
 
 
@@ -93,22 +104,35 @@ def test_compose_entrypoint_on_three_replicas(tmp_path, pg_url, compose):
     secret = tmp_path / "db_password"
     secret.write_text(urllib.parse.unquote(server.password or "any") + "\n", encoding="utf-8")
 
-    variables = {name: str(value) for name, value in
-                 compose["services"]["web"]["environment"].items()}
-    variables.update(POSTGRES_HOST=server.hostname, POSTGRES_PORT=str(server.port),
-                     POSTGRES_DB=server.path[1:], POSTGRES_USER=server.username,
-                     POSTGRES_PASSWORD_FILE=str(secret), ADDRESS="127.0.0.1")
+    variables = {
+        name: str(value) for name, value in compose["services"]["web"]["environment"].items()
+    }
+    variables.update(
+        POSTGRES_HOST=server.hostname,
+        POSTGRES_PORT=str(server.port),
+        POSTGRES_DB=server.path[1:],
+        POSTGRES_USER=server.username,
+        POSTGRES_PASSWORD_FILE=str(secret),
+        ADDRESS="127.0.0.1",
+    )
     words = entrypoint()
     assert words[:3] == ["lockstep", "run", "--"]
     words = [word.replace("python3", "/usr/bin/python3") for word in words]
     ports = [free_port() for _ in range(compose["services"]["web"]["deploy"]["replicas"])]
     replicas = [
-        subprocess.Popen(words, cwd=folder,
-                         env=environment(tmp_path, **{**variables, "PORT": str(port),
-                                                      "LOCKSTEP_HEALTH": f"127.0.0.1:{port}"}),
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                         text=True)
-        for port in ports]
+        subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environment(
+                tmp_path, **{**variables, "PORT": str(port), "LOCKSTEP_HEALTH": f"127.0.0.1:{port}"}
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for port in ports
+    ]
     visits = {ask(port, replica) for port, replica in zip(ports, replicas)}
     for replica in replicas:
         replica.terminate()

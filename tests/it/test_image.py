@@ -58,7 +58,9 @@ def app(files, prefix="app/"):
 
 
 def test_version(lockstep):
-    assert any(line.startswith("libarchive 3.") for line in lockstep.run("version").out.splitlines())
+    assert any(
+        line.startswith("libarchive 3.") for line in lockstep.run("version").out.splitlines()
+    )
 
 
 # -- the engine ----------------------------------------------------------------------------------
@@ -149,7 +151,11 @@ def test_engine_nothing_to_migrate_and_could_not_look(docked, engine, look):
     assert (found["tool"], found["command"], found["evidence"]) == ("none", None, [])
     engine.image_from_files("torn", {"/site/package.json": '{"scripts": '}, "WORKDIR /site")
     refused(look("torn", expect=2), "in the image 'torn'", "package.json", "not JSON")
-    engine.image_from_files("bare", {"/app/alembic.ini": "[alembic]\nscript_location = alembic\n", "/app/alembic/env.py": ""}, "WORKDIR /app")
+    engine.image_from_files(
+        "bare",
+        {"/app/alembic.ini": "[alembic]\nscript_location = alembic\n", "/app/alembic/env.py": ""},
+        "WORKDIR /app",
+    )
     refused(look("bare", expect=2), "in the image 'bare'", "Alembic is not installed here")
 
 
@@ -482,7 +488,10 @@ def test_check(lockstep):
     assert (start["rule"], start["file"], start["line"]) == ("entrypoint-migrates", "/start.sh", 3)
     lockstep.migrations({"001_a.sql": SQL, "002_b.sql": "SELECT 1;\n"})
     places = [(one["rule"], one["file"]) for one in found(6)]
-    assert places == [("not-in-image", "migrations/002_b.sql"), ("entrypoint-migrates", "/start.sh")]
+    assert places == [
+        ("not-in-image", "migrations/002_b.sql"),
+        ("entrypoint-migrates", "/start.sh"),
+    ]
     image.write_bytes(image.read_bytes()[:700])
     for _ in range(2):
         (damaged,) = [one for one in found(6) if one["rule"] != "nothing-here"]

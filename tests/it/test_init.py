@@ -281,7 +281,14 @@ def written(tmp_path_factory):
             folder = tmp_path_factory.mktemp("init")
             for path, text in PROJECTS[name].items() if name != "sql" else ():
                 (folder / path).write_text(text)
-            words = [BINARY, "init", platform, "--image", "registry.example.com/acme/shop:1.2", *probe]
+            words = [
+                BINARY,
+                "init",
+                platform,
+                "--image",
+                "registry.example.com/acme/shop:1.2",
+                *probe,
+            ]
             if name in ("sql", "empty"):
                 words += ["--", "serve"]
             subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -353,7 +360,12 @@ def completed():
     """Files that were there, with the lines that init tells to add."""
     lines = {
         path: (ROOT / "src/deploy/files" / path).read_text()
-        for path in ("fly/fly.add", "render/render.add", "railway/railway.add", "compose/compose.add")
+        for path in (
+            "fly/fly.add",
+            "render/render.add",
+            "railway/railway.add",
+            "compose/compose.add",
+        )
     }
     service = "services:\n  - type: web\n    name: a\n    runtime: docker\n    plan: standard\n"
     web, _, gate = lines["compose/compose.add"].partition("  # and in each")
@@ -567,7 +579,9 @@ def test_helm(written):
         (True, False, True),
         (True, True, True),
     }
-    schemas.assert_valid([{"kind": "kubernetes", "name": "chart", "value": value} for value in requests])
+    schemas.assert_valid(
+        [{"kind": "kubernetes", "name": "chart", "value": value} for value in requests]
+    )
 
 
 def test_compose(written):
@@ -617,10 +631,18 @@ def test_terraform_fits_its_provider(read):
     for old, new, said in (
         ("max_retries", "max_retry", "template.template: no max_retry"),
         ('"location"', '"region"', "google_cloud_run_v2_service.service: location is missing"),
-        ('"max_retries": 0', '"max_retries": "none"', "template.template: max_retries is no number"),
+        (
+            '"max_retries": 0',
+            '"max_retries": "none"',
+            "template.template: max_retries is no number",
+        ),
         ('"secret_key_ref": [', '"secret_key_ref": [{}, ', "secret_key_ref more than once"),
         ("service.service.uri", "service.service.url", "service exports no url"),
-        ("terraform_data.pre_deploy", "terraform_data.migrate", "no resource terraform_data.migrate"),
+        (
+            "terraform_data.pre_deploy",
+            "terraform_data.migrate",
+            "no resource terraform_data.migrate",
+        ),
         ("var.port", "var.ports", "no variable ports"),
         ("local.secrets", "local.secret", "no local secret"),
         ('"triggers_replace"', '"triggers"', "terraform_data.pre_deploy: no triggers"),

@@ -167,7 +167,10 @@ def test_ecs(scene, task, code, message):
         ("describe-tasks --tasks a b --query tasks[0].status", "no status in Task"),
         ("describe-tasks --tasks a --query tasks.lastStatus", "no lastStatus in Task*"),
         ("describe-tasks --tasks a --query tasks[0].containers[?id=='a'].exitCode", "no id in"),
-        ("describe-tasks --tasks a --query tasks[0].[stopCode,stopReason]", "no stopReason in Task"),
+        (
+            "describe-tasks --tasks a --query tasks[0].[stopCode,stopReason]",
+            "no stopReason in Task",
+        ),
         ("wait service-stable --services a", "no call"),
     ],
 )

@@ -98,9 +98,9 @@ def test_debian_package(lockstep, tree, package):
         assert (tree / "usr/share" / name).stat().st_size > 0, name
     assert (tree / "usr/share/doc/lockstep/copyright").is_file()
     owned = {name for name in added if name in ("usr/bin/lockstep", *pages)}
-    assert {((tree / name).stat().st_uid, (tree / name).stat().st_mode & 0o022) for name in owned} == {
-        (0, 0)
-    }
+    assert {
+        ((tree / name).stat().st_uid, (tree / name).stat().st_mode & 0o022) for name in owned
+    } == {(0, 0)}
 
     # It is found by its name and works, and leaves nothing where the package lies.
     (tree / "srv/migrations").mkdir()

@@ -69,8 +69,9 @@ def test_sums():
     assert said.keys() == set(files()) - {"SHA256SUMS"}
     for name, digest in said.items():
         assert hashlib.sha256((DIST / name).read_bytes()).hexdigest() == digest, name
-    subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"],
-                   cwd=DIST, check=True)
+    subprocess.run(
+        ["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=DIST, check=True
+    )
 
 
 def test_bill_has_what_spdx_asks_for(bill):
@@ -78,8 +79,10 @@ def test_bill_has_what_spdx_asks_for(bill):
     assert bill["SPDXID"] == "SPDXRef-DOCUMENT" and bill["name"]
     assert re.fullmatch(r"[a-z]+:[^#\s]+", bill["documentNamespace"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", bill["creationInfo"]["created"])
-    assert all(re.match(r"(Tool|Organization|Person): \S", each)
-               for each in bill["creationInfo"]["creators"])
+    assert all(
+        re.match(r"(Tool|Organization|Person): \S", each)
+        for each in bill["creationInfo"]["creators"]
+    )
     identifiers = [each["SPDXID"] for each in bill["packages"]]
     assert len(set(identifiers)) == len(identifiers)
     for each in bill["packages"]:
@@ -90,11 +93,14 @@ def test_bill_has_what_spdx_asks_for(bill):
         assert each["filesAnalyzed"] is False and "packageVerificationCode" not in each
         assert re.fullmatch(r"NOASSERTION|(Organization|Person): \S.*", each["supplier"]), each
         for one in each.get("checksums", []):
-            assert one["algorithm"] == "SHA256" and re.fullmatch("[0-9a-f]{64}", one["checksumValue"])
+            assert one["algorithm"] == "SHA256" and re.fullmatch(
+                "[0-9a-f]{64}", one["checksumValue"]
+            )
         for one in each.get("externalRefs", []):
             assert one["referenceType"] == "purl"
-            assert re.fullmatch(r"pkg:deb/debian/[a-z0-9.+-]+@[\w.:~%-]+\?arch=source",
-                                one["referenceLocator"]), one
+            assert re.fullmatch(
+                r"pkg:deb/debian/[a-z0-9.+-]+@[\w.:~%-]+\?arch=source", one["referenceLocator"]
+            ), one
 
 
 def test_bill_relates_everything(bill):
@@ -117,8 +123,10 @@ def test_bill_names_what_the_binary_names(bill, lockstep):
     """Every library that it prints, with that version; the parser's is that of its PostgreSQL."""
     named = {each["name"]: each["versionInfo"] for each in bill["packages"]}
     printed = dict(line.split()[:2] for line in lockstep.run("version").out.splitlines())
-    printed = {("PostgreSQL parser" if name == "libpg_query" else name): version
-               for name, version in printed.items()}
+    printed = {
+        ("PostgreSQL parser" if name == "libpg_query" else name): version
+        for name, version in printed.items()
+    }
     assert "lockstep" in printed and len(printed) > 1
     assert {name: named.get(name) for name in printed} == printed
 
@@ -151,8 +159,12 @@ def test_licences(bill):
 
 
 def hardening(path):
-    return subprocess.run(["/usr/bin/python3", ROOT / "tools/release", "hardening", path],
-                          capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["/usr/bin/python3", ROOT / "tools/release", "hardening", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_hardening():
@@ -170,8 +182,23 @@ def test_hardening_is_missed(tmp_path):
     """A program without any of it, so that a yes means something."""
     source = tmp_path / "plain.c"
     source.write_text("int main(void) { return 0; }\n", encoding="ascii")
-    subprocess.run(["gcc", "-no-pie", "-fno-stack-protector", "-z", "execstack", "-z", "norelro",
-                    "-z", "lazy", "-o", tmp_path / "plain", source], check=True)
+    subprocess.run(
+        [
+            "gcc",
+            "-no-pie",
+            "-fno-stack-protector",
+            "-z",
+            "execstack",
+            "-z",
+            "norelro",
+            "-z",
+            "lazy",
+            "-o",
+            tmp_path / "plain",
+            source,
+        ],
+        check=True,
+    )
     done = hardening(tmp_path / "plain")
     assert done.returncode == 1
     for what in ("static", "PIE", "RELRO", "NOW", "executable stack"):

@@ -29,7 +29,9 @@ def project(*folders):
     for folder in folders:
         for path in sorted((ROOT / "tests/tools" / folder).rglob("*")):
             if path.is_file():
-                files[str(path.relative_to(ROOT / "tests/tools" / folder))] = path.read_text("utf-8")
+                files[str(path.relative_to(ROOT / "tests/tools" / folder))] = path.read_text(
+                    "utf-8"
+                )
     return files
 
 
@@ -88,7 +90,10 @@ def test_external_step(site):
 
     def image(version, scripts):
         package = {"name": "shop", "private": True, "scripts": scripts}
-        files = {"package.json": json.dumps(package), "migrate.js": MIGRATE.replace("VERSION", "t1")}
+        files = {
+            "package.json": json.dumps(package),
+            "migrate.js": MIGRATE.replace("VERSION", "t1"),
+        }
         return site.image(version, None, SEARCH, release=None, files=in_app(files))
 
     result = site.deploy(image("1", {"build": "true"}), *site.outside())
@@ -99,7 +104,9 @@ def test_external_step(site):
     assert site.rows("SELECT name FROM sqlite_master WHERE name = 't1'") == ["t1"]
     assert site.serves() == "version 2" and "as ***" in result.err and token not in result.err
 
-    result = site.deploy(image("3", {"migrate": "node migrate.js # again"}), *site.outside(), expect=1)
+    result = site.deploy(
+        image("3", {"migrate": "node migrate.js # again"}), *site.outside(), expect=1
+    )
     assert "table t1 already exists" in result.err and "nothing was released" in result.err
     assert site.serves() == "version 2" and site.left() == []
     assert not list(pathlib.Path("/tmp").glob("api-env*"))

@@ -152,5 +152,3 @@ def test_both_databases_in_one_binary(bare, postgres, mysql):
         url = {"DATABASE_URL": database.server.url(database.name)}
         assert bare("migrate", env=url).applied() == 2
         assert bare("status", "--json", env=url).json()["state"] == "current"
-
-

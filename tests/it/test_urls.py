@@ -100,7 +100,7 @@ def test_password_file_of_libpq(postgres_app):
 
 
 def test_database_names_that_need_quoting(postgres_server, lockstep):
-    name = "t_odd \"name\"/%?#"
+    name = 't_odd "name"/%?#'
     plain(lockstep)
     with postgres_server.admin() as cursor:
         cursor.execute('CREATE DATABASE "t_odd ""name""/%?#" OWNER app')

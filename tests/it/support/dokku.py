@@ -115,9 +115,14 @@ class DokkuSite(deploy.Site):
     def run(self, migrations):
         """Version 1 serves, with these migrations: as a test before left it, where it did."""
         container, state, files = self.server.baseline or (None, "", {})
-        if container and self.left() == [] and self.engine.docker(
-            "inspect", "-f", "{{.State.Running}}", container, expect=None
-        ).stdout.strip() == "true":
+        if (
+            container
+            and self.left() == []
+            and self.engine.docker(
+                "inspect", "-f", "{{.State.Running}}", container, expect=None
+            ).stdout.strip()
+            == "true"
+        ):
             for path in self.data.iterdir():
                 path.unlink()
             for name, content in files.items():
@@ -156,7 +161,9 @@ class DokkuSite(deploy.Site):
             config = "version: 0.1\nstorage: {inmemory: {}}\nhttp: {addr: 127.0.0.1:5000}\n"
             files = program_files("docker-registry") | {"root/config.yml": config}
             dockerfile = "FROM busybox\nCOPY root /\n"
-            self.build("registry", dockerfile + 'CMD ["docker-registry", "serve", "/config.yml"]', files)
+            self.build(
+                "registry", dockerfile + 'CMD ["docker-registry", "serve", "/config.yml"]', files
+            )
             self.engine.docker("run", "-d", "--name", "registry", "--network", "host", "registry")
         return "localhost:5000"
 
@@ -197,7 +204,18 @@ class DokkuSite(deploy.Site):
 
     def words(self, image, *more):
         host = self.server.sshd.address("dokku")
-        return ["deploy", "--target", "dokku", "--host", host, "--app", "api", "--image", image, *more]
+        return [
+            "deploy",
+            "--target",
+            "dokku",
+            "--host",
+            host,
+            "--app",
+            "api",
+            "--image",
+            image,
+            *more,
+        ]
 
     def deploy(self, image, *more, **options):
         return self.lockstep.run(*self.words(image, *more), **options)
@@ -212,7 +230,9 @@ class DokkuSite(deploy.Site):
     def serves(self, name=None):
         return super().serves(name or "api.web.1")
 
-    def rows(self, sql="SELECT version FROM lockstep_migrations WHERE state = 'applied' ORDER BY 1"):
+    def rows(
+        self, sql="SELECT version FROM lockstep_migrations WHERE state = 'applied' ORDER BY 1"
+    ):
         connection = sqlite3.connect(self.data / "app.db")
         try:
             return [row[0] for row in connection.execute(sql)]

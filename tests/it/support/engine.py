@@ -149,7 +149,8 @@ class Engine:
 
     def docker(self, *words, expect=0, timeout=60, stdin=b"", env=None):
         """The CompletedProcess of `docker words...`, stdout and stderr as text; with an exit code
-        other than `expect` (None: any) an AssertionError. A daemon that hangs ends with `timeout`."""
+        other than `expect` (None: any) an AssertionError. A daemon that hangs ends with `timeout`.
+        """
         done = subprocess.run(
             ["docker", *map(str, words)],
             input=stdin,

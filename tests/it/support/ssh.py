@@ -76,7 +76,18 @@ class Sshd:
         (self.folder / name).write_text(text, encoding="ascii")
 
     def _key(self, name):
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", self.folder / name]
+        words = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            name,
+            "-f",
+            self.folder / name,
+        ]
         subprocess.run(words, check=True)
         return (self.folder / f"{name}.pub").read_text(encoding="ascii")
 
@@ -104,7 +115,9 @@ class Sshd:
             lines += [f"Match user {name}", f"    IdentityFile {self.folder}/{name}"]
         self._write("config", "\n".join(lines) + "\n")
         script = pathlib.Path(folder) / "ssh"
-        script.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {self.folder}/config "$@"\n', encoding="ascii")
+        script.write_text(
+            f'#!/bin/sh\nexec /usr/bin/ssh -F {self.folder}/config "$@"\n', encoding="ascii"
+        )
         script.chmod(0o755)
 
     def __enter__(self):
@@ -150,7 +163,9 @@ class Sshd:
             if pid == self.process.pid:
                 return True
             try:
-                stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+                stat = pathlib.Path(f"/proc/{pid}/stat").read_text(
+                    encoding="ascii", errors="replace"
+                )
             except OSError:
                 return False
             pid = int(stat.rpartition(")")[2].split()[1])
