@@ -304,7 +304,10 @@ tell_apart(Parser *p, const Command *command, Error *err)
         if (row && own && !is_choice(row->arg, str_of(one.value))) {
             error_set(err, ERROR_USAGE, "'--%s': '%s' is not one of %s", one.flag, one.value,
                       own->arg);
-            return error_hint(err, "Nor is it one of %s (%s).", row->arg, row->help);
+            const char *both = str_printf(p->arena, "%s|%s", own->arg, row->arg);
+            const char *near = str_nearest(str_of(one.value), str_choices(p->arena, both));
+            return near ? error_hint(err, "Did you mean '%s'?", near)
+                        : error_hint(err, "Nor is it one of %s (%s).", row->arg, row->help);
         }
         if (row)
             *vec_push(p->arena, &p->out->flags) =

@@ -66,20 +66,11 @@ bad_value(const SettingRow *row,
 static bool
 choice_is_known(Arena *arena, const SettingRow *row, const char *name, const char *text, Error *err)
 {
-    VEC(const char *) words = {0};
-    Str rest = str_of(row->arg);
-    for (;;) {
-        size_t end = str_find(rest, '|');
-        Str word = str_sub(rest, 0, end);
-        if (str_eq(word, str_of(text)))
+    const char *const *words = str_choices(arena, row->arg);
+    for (const char *const *word = words; *word; word++)
+        if (strcmp(*word, text) == 0)
             return true;
-        *vec_push(arena, &words) = str_dup(arena, word);
-        if (end == rest.n)
-            break;
-        rest = str_sub(rest, end + 1, rest.n);
-    }
-    *vec_push(arena, &words) = NULL;
-    const char *near = str_nearest(str_of(text), words.p);
+    const char *near = str_nearest(str_of(text), words);
     bad_value(row, name, text, str_printf(arena, "one of %s", row->arg), "", err);
     return near ? error_hint(err, "Did you mean '%s'?", near)
                 : error_hint(err, "Use one of %s.", row->arg);

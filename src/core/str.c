@@ -412,6 +412,19 @@ str_nearest(Str word, const char *const *names)
     return nearest;
 }
 
+const char *const *
+str_choices(Arena *arena, const char *choices)
+{
+    VEC(const char *) words = {0};
+    for (Str rest = str_of(choices); rest.p;) {
+        size_t end = str_find(rest, '|');
+        *vec_push(arena, &words) = str_dup(arena, str_sub(rest, 0, end));
+        rest = end < rest.n ? str_sub(rest, end + 1, rest.n) : STR_ABSENT;
+    }
+    *vec_push(arena, &words) = NULL;
+    return words.p;
+}
+
 void *
 vec_grow(Arena *arena, void *old, size_t *size, size_t item_size)
 {

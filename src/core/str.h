@@ -60,6 +60,8 @@ bool str_to_bool(Str s, bool *ret) MUST_CHECK; /* true/false yes/no on/off 1/0, 
 bool str_to_duration_ms(Str s, int64_t *ret_ms) MUST_CHECK;
 char *str_from_duration_ms(Arena *arena, int64_t ms); /* `250 ms`, `1.2 s`, `3 min 4 s` */
 
+/* "a", "b", "c" of "a|b|c", and NULL. */
+const char *const *str_choices(Arena *arena, const char *choices);
 /* Words as a shell would split them: blanks, quotes, backslashes; nothing is expanded.
  * NULL-terminated into *ret. False: a quote is not closed. */
 bool str_split_words(Arena *arena, Str text, char ***ret) MUST_CHECK;

@@ -236,5 +236,9 @@ def test_format_of_migrations_is_the_other(app):
     assert both.out.startswith("::error ")
     refused = app.run("check", "--format", "xml", expect=2)
     assert "'--format': 'xml' is not one of text|json|github|sarif|gitlab" in refused.err
+    mistyped = app.run("check", "--format", "sarfi", expect=2)
+    assert "Did you mean 'sarif'?" in mistyped.err, mistyped
+    of_files = app.run("check", "--format", "dbmat", expect=2)
+    assert "Did you mean 'dbmate'?" in of_files.err, of_files
     assert refused.out == ""
     assert app.run("status", "--format", "sarif", expect=2).out == ""

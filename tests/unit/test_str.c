@@ -281,6 +281,13 @@ test_nearest(void **state)
     char longest[5000];
     memset(longest, 'm', sizeof longest);
     assert_null(str_nearest((Str){longest, sizeof longest}, names));
+    const char *const *choices = str_choices(arena, "text|json|");
+    assert_string_equal(choices[0], "text");
+    assert_string_equal(choices[1], "json");
+    assert_string_equal(choices[2], "");
+    assert_null(choices[3]);
+    assert_string_equal(*str_choices(arena, "alone"), "alone");
+    assert_null(*str_choices(arena, NULL));
 }
 
 static void
