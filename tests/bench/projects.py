@@ -83,7 +83,7 @@ def replicas(bench, size):
     print(section)
     project = Project(bench, "Django")
     run, alone, together = project.run("crowd_django"), [], []
-    for _ in range(bench.rounds(7)):
+    for _ in range(bench.rounds(15)):
         bench.server.fresh("crowd_django")
         alone.append(bench.crowd(run, 1)[0])
         bench.server.fresh("crowd_django")
