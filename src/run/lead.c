@@ -168,8 +168,10 @@ end_predecessors(Lead *l, Error *err)
     if (!record_mark_lost(l->control, &l->record, &lost, err))
         return error_wrap(err, "marking lost runs");
     l->after_lost |= lost > 0;
-    if (lost)
+    if (lost) {
+        FAULT_POINT("run.taken-over");
         log_warn("run.lost", "an earlier run was lost half-way; going on from where it stopped");
+    }
     return true;
 }
 

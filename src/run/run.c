@@ -267,8 +267,13 @@ judge(Attempt *a, bool *ret_pending, bool *ret_settled, Error *err)
     *ret_settled = !*ret_pending && !(half_done || running);
     /* An older image forgets nothing for the newer one, whose tool would be started once more. */
     bool older = o->project && s->plan.ahead.n > 0;
-    if (*ret_settled && !gaps && s->ledger.runs_exists && !fixed && !older)
-        (void)gate_remember(a->arena, a->db, o, &s->source, runs_schema);
+    if (*ret_settled && !gaps && s->ledger.runs_exists && !fixed && !older) {
+        /* No run succeeded that could keep it: whoever took over from the lost one was lost, too,
+         * and a leader makes its look one. */
+        bool kept = gate_remember(a->arena, a->db, o, &s->source, runs_schema);
+        bool lost = latest.found && strcmp(latest.outcome, "lost") == 0;
+        *ret_settled = kept || !lost || !gate_may_record(a->db, runs_schema);
+    }
     *ret_settled |= !*ret_pending && fixed && !half_done;
     return true;
 }

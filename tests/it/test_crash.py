@@ -101,6 +101,22 @@ def test_killed_at_every_point(lockstep, fresh, engine):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("engine", ENGINES)
+def test_killed_with_nothing_left_to_do(lockstep, fresh, engine):
+    """Twice: behind the last migration, and when that run had just been declared lost. Whoever looks
+    next writes down that it succeeded, or no later start would be quick."""
+    lockstep.migrations(story(engine))
+    state, points = undisturbed(lockstep, fresh, engine)
+    lockstep.use(fresh(engine))
+    done = points[: points.index("run.ended")]
+    for fault in (f"{done[-1]}:{done.count(done[-1])}:kill", "run.taken-over:1:kill"):
+        lockstep.run("migrate", *LEASE, fault=fault, expect=128 + signal.SIGKILL, timeout=TAKEOVER)
+    assert lockstep.status()["state"] == "current" and lockstep.db.outcomes() == ["lost"]
+    lockstep.run("migrate", *LEASE, timeout=TAKEOVER)
+    whole(lockstep, state)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("engine", ENGINES)
 def test_killed_twice(lockstep, fresh, engine):
     """The run that takes over is killed as well, at the point after."""
     lockstep.migrations(story(engine))
