@@ -459,7 +459,9 @@ def test_the_node_is_drained(running, minor):
     running.controllers.drain()
     result = started.finish()
     assert running.versions() == ["001", "002"] and running.left() == []
-    assert ("asking again" in result.err) == (minor == "25") and "Migration finished" in result.err
+    assert ("asking again" in result.err) == (minor == "25"), result
+    # The pod may be told to end just when its last statement is done: then the next has no more to do.
+    assert "Migration finished" in result.err or "nothing is pending" in result.err, result
 
 
 # -- connections
