@@ -208,6 +208,12 @@ db_pause(Db *db, int64_t ms, bool *ret_told, Error *err)
 }
 
 bool
+db_is_pooled(const Db *db, int64_t session_id)
+{
+    return db->driver->is_pooled && db->driver->is_pooled(db, session_id);
+}
+
+bool
 db_cancel_session(Db *db, int64_t session_id, Error *err)
 {
     assert(db->driver->cancel_session);

@@ -157,6 +157,10 @@ Str db_digest_expr(const Db *db, Arena *arena, const char *const *columns);
  * listens for (`told`), or the end of the connection, which the next query tells. */
 bool db_pause(Db *db, int64_t ms, bool *ret_told, Error *err) MUST_CHECK;
 
+/* Whether the session that answered just now is another one than we connected to: a pooler stands
+ * between. Facts say the same (`pooled`); this is for who has not asked for them yet. */
+bool db_is_pooled(const Db *db, int64_t session_id);
+
 /* ---- sessions of others (DB_CAP_SERVER) ---- */
 bool db_cancel_session(Db *db, int64_t session_id, Error *err) MUST_CHECK; /* its statement */
 bool db_end_session(Db *db, int64_t session_id, Error *err) MUST_CHECK;

@@ -33,6 +33,7 @@ typedef struct DbDriver {
     /* Of a file engine: db_copy_file. */
     bool (*copy_file)(Wait *wait, const char *from, const char *to, Error *err);
     bool (*pause)(Db *db, int64_t ms, bool *ret_told, Error *err);  /* NULL: nothing wakes it */
+    bool (*is_pooled)(const Db *db, int64_t session_id);            /* NULL: cannot be told */
     bool (*cancel_session)(Db *db, int64_t session_id, Error *err); /* NULL without SERVER */
     bool (*end_session)(Db *db, int64_t session_id, Error *err);    /* NULL without SERVER */
     bool (*blockers)(Db *db, Arena *arena, int64_t session_id, Str *ret, Error *err);

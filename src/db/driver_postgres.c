@@ -690,6 +690,7 @@ const DbDriver driver_postgres = {
     .quote_literal = pg_quote_literal,
     .digest_expr = pg_digest_expr,
     .pause = pg_pause,
+    .is_pooled = pg_is_pooled,
     .create_database = pg_create_database,
     .cancel_session = pg_cancel_session,
     .end_session = pg_end_session,

@@ -22,6 +22,7 @@ struct Lock {
     LockSpec spec;
     const LockOps *ops;
     bool listens;      /* session: this connection is told when a leader ends */
+    bool pooled;       /* session: another session answers than the one we connected to */
     char *name, *mark; /* MySQL: of the lock, of the applying connection */
     FileLock *file;
     /* The other means by which somebody leads: replicas of one service may come through a pooler

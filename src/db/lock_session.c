@@ -13,6 +13,13 @@ enum { TOLD_PAUSE_MS = 1000 };
         ARG_INT("key", LOCK_KEY), ARG_TEXT("name", str_of((lock)->name)),                          \
         ARG_TEXT("application", str_of(str_printf(scratch, "lockstep:%s", (lock)->spec.run_id))))
 
+static int64_t
+number(Str s)
+{
+    int64_t n = 0;
+    return str_to_i64(s, &n) ? n : 0;
+}
+
 static bool
 ask_yes(Lock *lock, DbQuery query, bool *ret, Error *err)
 {
@@ -33,13 +40,27 @@ session_try(Lock *lock, bool *ret_got, Error *err)
 static bool
 session_is_free(Lock *lock, bool *ret_free, Error *err)
 {
-    return ask_yes(lock, Q_LOCK_SESSION_FREE_NOW, ret_free, err);
+    SCRATCH_ARENA(scratch);
+    DbResult r;
+    if (!db_ask(lock->db, scratch, Q_LOCK_SESSION_FREE_NOW, SESSION_ARGS(lock), &r, err))
+        return false;
+    *ret_free = r.rows && str_eq(DB_CELL(&r, 0, 0), STR("1"));
+    lock->pooled = r.rows && r.cols > 1 && db_is_pooled(lock->db, number(DB_CELL(&r, 0, 1)));
+    return true;
+}
+
+/* What a pooler's connection is told is nobody's. */
+static bool
+can_listen(const Lock *lock)
+{
+    return db_has_query(lock->db, Q_LOCK_SESSION_LISTEN) && !lock->pooled &&
+           lock->spec.mode == LOCK_SESSION;
 }
 
 static bool
 session_listen(Lock *lock, Error *err)
 {
-    if (lock->listens || !db_has_query(lock->db, Q_LOCK_SESSION_LISTEN))
+    if (lock->listens || !can_listen(lock))
         return true;
     lock->listens = true;
     return db_do(lock->db, Q_LOCK_SESSION_LISTEN, NULL, err);
@@ -51,15 +72,7 @@ session_pause(Lock *lock, int64_t ms, bool *ret_told, Error *err)
 {
     if (lock->listens)
         return db_pause(lock->db, TOLD_PAUSE_MS, ret_told, err);
-    return db_has_query(lock->db, Q_LOCK_SESSION_LISTEN) ? session_listen(lock, err)
-                                                         : wait_sleep(lock->wait, ms, err);
-}
-
-static int64_t
-number(Str s)
-{
-    int64_t n = 0;
-    return str_to_i64(s, &n) ? n : 0;
+    return can_listen(lock) ? session_listen(lock, err) : wait_sleep(lock->wait, ms, err);
 }
 
 static bool

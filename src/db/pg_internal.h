@@ -27,6 +27,7 @@ void pg_connect_error(const Db *db, Error *err);
 bool pg_query(Db *db, Arena *arena, Str sql, DbResult *ret, size_t *ret_done, Error *err);
 /* pg_sessions.c */
 bool pg_facts_ask(Db *db, Arena *arena, DbFacts *ret, Error *err);
+bool pg_is_pooled(const Db *db, int64_t session_id);
 bool pg_cancel_session(Db *db, int64_t session_id, Error *err);
 bool pg_end_session(Db *db, int64_t session_id, Error *err);
 bool pg_blockers(Db *db, Arena *arena, int64_t session_id, Str *ret, Error *err);

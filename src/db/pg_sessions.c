@@ -28,6 +28,14 @@ first_words(Arena *arena, Str version)
     return str_dup(arena, str_sub(head, 0, on));
 }
 
+/* A pooler answers with a key of its own when we connect (engines: PgBouncer 1.18). */
+bool
+pg_is_pooled(const Db *db, int64_t session_id)
+{
+    const char *hint = dburl_param(&db->url, "pgbouncer");
+    return PQbackendPID(pg_of(db)->conn) != (int)session_id || (hint && strcmp(hint, "true") == 0);
+}
+
 bool
 pg_facts_ask(Db *db, Arena *arena, DbFacts *ret, Error *err)
 {
@@ -35,7 +43,6 @@ pg_facts_ask(Db *db, Arena *arena, DbFacts *ret, Error *err)
     if (!db_ask(db, arena, Q_PG_FACTS, NULL, &r, err))
         return false;
     int64_t version = number(DB_CELL(&r, 0, 1));
-    const char *hint = dburl_param(&db->url, "pgbouncer");
     bool cockroach = str_find_str(DB_CELL(&r, 0, 0), STR("CockroachDB")) < DB_CELL(&r, 0, 0).n;
     int64_t pid = number(DB_CELL(&r, 0, 8));
     *ret = (DbFacts){
@@ -50,8 +57,7 @@ pg_facts_ask(Db *db, Arena *arena, DbFacts *ret, Error *err)
         .read_only = yes(DB_CELL(&r, 0, 6)),
         .can_create = yes(DB_CELL(&r, 0, 7)),
         .session_id = pid,
-        /* A pooler answers with a key of its own when we connect (engines: PgBouncer 1.18). */
-        .pooled = PQbackendPID(pg_of(db)->conn) != (int)pid || (hint && strcmp(hint, "true") == 0),
+        .pooled = pg_is_pooled(db, pid),
         .now = str_dup(arena, DB_CELL(&r, 0, 9)),
     };
     return true;

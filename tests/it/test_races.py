@@ -233,6 +233,23 @@ def test_pooled_and_direct_at_once(postgres_app, pgbouncer):
     ended_well(postgres_app, [one.finish(timeout=120, expect=None) for one in running])
 
 
+def test_pooled_follower_of_a_direct_leader(postgres_app, pgbouncer):
+    """It does not ask the server to be told: what a pooler's connection is told is nobody's, and the
+    pooler closes it for that."""
+    postgres_app.migrations({"001_slow.sql": "SELECT pg_sleep(2);\n"})
+    pooled = postgres_app.db.server.url(postgres_app.db.name, port=pgbouncer.port)
+    before = pgbouncer.log.stat().st_size
+    leader = postgres_app.start("migrate")
+    net.until(lambda: postgres_app.db.exists("lockstep_runs"), what="a leader")
+    followers = [postgres_app.start("migrate", env={"DATABASE_URL": pooled}) for _ in range(3)]
+    assert leader.finish().applied() == 1
+    for one in followers:
+        result = one.finish()
+        assert result.applied() == 0 and "another process" in result.err, result
+    said = pgbouncer.log.read_text(encoding="utf-8")[before:]
+    assert "got packet" not in said and "WARNING" not in said, said
+
+
 def test_wait_and_status_beside_a_migration(app):
     app.migrations(
         {**scenes.counting(app.db.engine), "009_slow.sql": scenes.slow(app.db.engine, 3)}

@@ -324,7 +324,7 @@ class PgBouncer:
         program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/sbin:/bin")
         if not program:
             raise Missing("pgbouncer is not installed")
-        self.port, self.server = net.free_port(), server
+        self.port, self.server, self.log = net.free_port(), server, folder / "log"
         folder.mkdir()
         own(folder, server.who)
         users = folder / "users"
@@ -337,7 +337,7 @@ class PgBouncer:
             f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
             f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\n"
-            f"default_pool_size = {pool_size}\nmax_client_conn = 200\nlogfile = {folder}/log\n",
+            f"default_pool_size = {pool_size}\nmax_client_conn = 200\nlogfile = {self.log}\n",
             encoding="utf-8",
         )
         # pylint: disable=consider-using-with

@@ -25,10 +25,11 @@ where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.mode = 'Exc
   and l.database = (select oid from pg_database where datname = current_database())
   and l.classid = (:key >> 32)::bigint::oid and l.objid = (:key & 4294967295)::bigint::oid
 
--- Cheap, for followers that poll: a shared lock that is gone again at the end of the statement.
+-- Cheap, for followers that poll: a shared lock that is gone again at the end of the statement; and
+-- which session answered.
 -- name: lock_session_free_now
 select case when pg_try_advisory_lock_shared(:key) then pg_advisory_unlock_shared(:key)::int
-            else 0 end
+            else 0 end, pg_backend_pid()
 
 -- name: lock_session_beat
 select exists (select 1 from pg_locks
