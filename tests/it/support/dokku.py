@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 
-from . import deploy
+from . import deploy, net
 from .binary import ROOT
 from .servers import Missing
 from .ssh import Sshd
@@ -165,6 +165,10 @@ class DokkuSite(deploy.Site):
                 "registry", dockerfile + 'CMD ["docker-registry", "serve", "/config.yml"]', files
             )
             self.engine.docker("run", "-d", "--name", "registry", "--network", "host", "registry")
+            net.until(
+                lambda: "listening on" in self.engine.docker("logs", "registry").stderr,
+                what="the registry's start",
+            )
         return "localhost:5000"
 
     def base(self):
