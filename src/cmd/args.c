@@ -277,16 +277,11 @@ parse_words(Parser *p, Error *err)
 
 /* Is the value one of "a|b|c"? */
 static bool
-is_choice(const char *choices, Str value)
+is_choice(Arena *arena, const char *choices, const char *value)
 {
-    for (Str rest = str_of(choices); rest.p && value.n;) {
-        size_t end = str_find(rest, '|');
-        if (str_eq(str_sub(rest, 0, end), value))
+    for (const char *const *one = str_choices(arena, choices); value && *one; one++)
+        if (strcmp(*one, value) == 0)
             return true;
-        if (end == rest.n)
-            break;
-        rest = str_sub(rest, end + 1, rest.n);
-    }
     return false;
 }
 
@@ -299,9 +294,9 @@ tell_apart(Parser *p, const Command *command, Error *err)
     for (size_t i = 0; i < given; i++) {
         const Given one = p->given.p[i];
         const CommandOption *own = option_of(command, str_of(one.flag));
-        bool negated, choice = own && own->arg && is_choice(own->arg, str_of(one.value));
+        bool negated, choice = own && own->arg && is_choice(p->arena, own->arg, one.value);
         const SettingRow *row = choice ? NULL : setting_by_flag(str_of(one.flag), &negated);
-        if (row && own && !is_choice(row->arg, str_of(one.value))) {
+        if (row && own && !is_choice(p->arena, row->arg, one.value)) {
             error_set(err, ERROR_USAGE, "'--%s': '%s' is not one of %s", one.flag, one.value,
                       own->arg);
             const char *both = str_printf(p->arena, "%s|%s", own->arg, row->arg);
@@ -322,7 +317,7 @@ tell_apart(Parser *p, const Command *command, Error *err)
         const FlagValue one = p->out->flags.p[i];
         const CommandOption *own =
             i < flags ? option_of(command, str_of(setting_row(one.id)->flag)) : NULL;
-        if (own && own->arg && is_choice(own->arg, str_of(one.text)))
+        if (own && own->arg && is_choice(p->arena, own->arg, one.text))
             *vec_push(p->arena, &p->given) = (Given){.flag = own->flag, .value = one.text};
         else
             p->out->flags.p[kept++] = one;

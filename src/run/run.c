@@ -219,7 +219,8 @@ elect(Attempt *a, bool *ret_done, bool *ret_again, Error *err)
     Lock *lock = NULL;
     if (!(db_caps(a->db) & DB_CAP_SERVER) || o->lock == LOCK_NONE)
         return true;
-    if (o->lock != LOCK_LEASE && (db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
+    bool session = o->lock == LOCK_AUTO || o->lock == LOCK_SESSION;
+    if (session && (db_caps(a->db) & DB_CAP_SESSION_LOCK)) {
         lock = new_lock(a, LOCK_SESSION, schema);
         if (!lock_is_free(lock, &free, err) && !bearable(a, err))
             return false;

@@ -233,6 +233,16 @@ def test_pooled_and_direct_at_once(postgres_app, pgbouncer):
     ended_well(postgres_app, [one.finish(timeout=120, expect=None) for one in running])
 
 
+def test_file_lock_on_a_server_is_refused_beside_a_leader(postgres_app):
+    """Wrong usage stays wrong while somebody else migrates the same files."""
+    postgres_app.migrations({"001_slow.sql": "SELECT pg_sleep(2);\n"})
+    leader = postgres_app.start("migrate")
+    net.until(lambda: postgres_app.db.exists("lockstep_runs"), what="a leader")
+    refused = postgres_app.run("migrate", "--lock", "file", expect=2)
+    assert "--lock file is for SQLite" in refused.err, refused
+    leader.finish()
+
+
 def test_pooled_follower_of_a_direct_leader(postgres_app, pgbouncer):
     """It does not ask the server to be told: what a pooler's connection is told is nobody's, and the
     pooler closes it for that."""
