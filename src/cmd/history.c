@@ -95,7 +95,7 @@ print_history(Cli *cli, const DbResult *runs, StrBuf *out)
     }
     table_print(&table, out, "", cli->stdout_color);
     for (size_t r = 0; r < runs->rows; r++) {
-        Str text = history_cell(runs, r, "error");
+        Str text = output_tamed(cli->arena, history_cell(runs, r, "error"));
         if (text.n == 0)
             continue;
         strbuf_printf(out, "\n" STR_FMT ": " STR_FMT "\n",

@@ -66,6 +66,22 @@ output_json_text(Arena *arena, Str text)
     return json_stringn_nocheck(copy, text.n);
 }
 
+static Str
+tamed(Arena *arena, Str text, bool lines)
+{
+    char *copy = str_dup(arena, text);
+    for (size_t i = 0; i < text.n; i++)
+        if (((unsigned char)copy[i] < 0x20 && !(lines && copy[i] == '\n')) || copy[i] == 0x7f)
+            copy[i] = '?';
+    return (Str){copy, text.n};
+}
+
+Str
+output_tamed(Arena *arena, Str text)
+{
+    return tamed(arena, text, true);
+}
+
 const char *
 style_on(Style style, bool color)
 {
@@ -90,19 +106,7 @@ table_new(Arena *arena, const char *align, const char *const *titles)
 void
 table_add(Table *t, Str cell)
 {
-    Str shown = cell.p ? cell : STR("");
-    for (size_t i = 0; i < shown.n; i++) {
-        unsigned char c = (unsigned char)shown.p[i];
-        if (c < 0x20 || c == 0x7f) {
-            char *copy = str_dup(t->arena, shown);
-            for (size_t k = i; k < shown.n; k++)
-                if ((unsigned char)copy[k] < 0x20 || copy[k] == 0x7f)
-                    copy[k] = '?';
-            shown.p = copy;
-            break;
-        }
-    }
-    *vec_push(t->arena, &t->cells) = shown;
+    *vec_push(t->arena, &t->cells) = tamed(t->arena, cell.p ? cell : STR(""), false);
 }
 
 /* Characters, not bytes: names may hold any UTF-8. */

@@ -16,6 +16,8 @@ bool output_json(Arena *arena, json_t *object, Error *err) MUST_CHECK;
 
 /* JSON text of any bytes: what is not UTF-8 is replaced. Absent gives null. */
 json_t *output_json_text(Arena *arena, Str text);
+/* For a terminal: control characters but line ends as '?'. */
+Str output_tamed(Arena *arena, Str text);
 
 typedef struct Table {
     Arena *arena;

@@ -299,6 +299,9 @@ def test_note(app):
     assert noted == [run | {"error": 'put back by hand; it\'s; "again"'}]
     assert f"{run['started_at']}: put back by hand; it" in app.run("history").out
     assert app.status()["state"] == "current" and "nothing is pending" in app.run("migrate").err
+    app.run("history", "--run", run["run_id"], "--note", "a\x1b[31mred")
+    assert "a?[31mred" in app.run("history").out
+    noted[0]["error"] += "; a\x1b[31mred"
     for words in (("--run", "x"), ("--note", "x"), ("--run", "", "--note", "x")):
         assert "belong together" in app.run("history", *words, expect=2).err
     missing = app.run("history", "--run", "x' or ''='", "--note", "x", expect=2)
