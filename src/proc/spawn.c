@@ -37,11 +37,12 @@ find_program(Arena *arena, const char *program, char *const *envp, bool *ret_exe
         size_t end = str_find(path, ':');
         Str dir = str_sub(path, 0, end);
         char *full = fs_join(arena, dir.n ? str_dup(arena, dir) : ".", program);
-        if (fs_kind(full) == FS_FILE && access(full, X_OK) == 0) {
+        bool file = fs_kind(full) == FS_FILE;
+        if (file && access(full, X_OK) == 0) {
             *ret_executable = true;
             return full;
         }
-        if (!blocked && fs_kind(full) == FS_FILE)
+        if (!blocked && file)
             blocked = full;
         if (end == path.n)
             return blocked;

@@ -364,12 +364,13 @@ static bool
 add_program(Arena *arena, Words *roots, const char *program)
 {
     char real[PATH_MAX];
-    const char *prefix = program ? prefix_of(arena, program) : NULL;
-    if (!prefix)
+    const char *named = program ? prefix_of(arena, program) : NULL;
+    if (!named)
         return false;
-    add_prefix(arena, roots, prefix);
-    if (realpath(program, real) && (prefix = prefix_of(arena, real)))
-        add_prefix(arena, roots, prefix);
+    add_prefix(arena, roots, named);
+    const char *linked = realpath(program, real) ? prefix_of(arena, real) : NULL;
+    if (linked && strcmp(linked, named) != 0)
+        add_prefix(arena, roots, linked);
     return true;
 }
 
