@@ -97,7 +97,7 @@ look_at_database(Check *c)
 {
     AUTO_DB db = NULL;
     Error why = ERROR_INIT;
-    Survey survey;
+    Survey survey = {0};
     RunOptions options = c->options;
     if (cli_is_absent_file(options.url))
         return;

@@ -276,20 +276,6 @@ find_sql(Cli *cli, Migrations *m, Error *err)
     return true;
 }
 
-/* What stands for the files of a tool's project: its fingerprint. */
-static bool
-look_at_project(Cli *cli, Migrations *m, Error *err)
-{
-    Source *looked = arena_make(cli->arena, Source);
-    *looked = (Source){.format_name = m->project->tool->name,
-                       .dir = str_dup(cli->arena, str_of(m->project->dir)),
-                       .files = 1};
-    if (!tool_print(cli->arena, m->project, &looked->stat_digest, err))
-        return false;
-    m->looked = looked;
-    return true;
-}
-
 bool
 cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
 {
@@ -336,8 +322,7 @@ cli_find_migrations(Cli *cli, Migrations *ret, Error *err)
     }
     m.found = true;
     m.project = &d->project;
-    if (!look_at_project(cli, &m, err))
-        return false;
+    m.looked = NULL; /* it has its own files */
     *ret = m;
     return true;
 }

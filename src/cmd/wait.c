@@ -25,7 +25,7 @@ look_once(Cli *cli, RunOptions *options, int64_t deadline_ms, Sight *ret, Error 
     SCRATCH_ARENA(scratch);
     AUTO_DB db = NULL;
     int64_t left_ms = deadline_ms - clock_ms();
-    Survey survey;
+    Survey survey = {0};
     options->wait_ms = left_ms > 0 ? left_ms : 0;
     if (!run_connect(scratch, &cli->wait, options, "lockstep", true, &db, err) ||
         !run_survey(scratch, db, options, false, &survey, err))

@@ -196,6 +196,7 @@ guard_running(Guard *g, bool on)
     g->statement_runs = on;
     if (on) {
         g->statement_since_ms = clock_ms();
+        g->next_look_ms = g->statement_since_ms + GUARD_EVERY_MS;
         g->cancelled = false;
         g->cancelled_session = 0;
         g->tool_stops = false;

@@ -510,6 +510,7 @@ lead_run(Arena *arena,
                       .lock = lock,
                       .record = &l.record,
                       .beat_every_ms = options->lease_ms / 5,
+                      .next_beat_ms = l.began_ms + options->lease_ms / 5,
                       .max_block_ms = options->max_block_ms,
                       .progress = l.progress};
     FAULT_POINT("lock.taken");

@@ -322,6 +322,7 @@ round_once(Attempt *a, bool *ret_again, RunReport *ret, Error *err)
 {
     const RunOptions *o = a->options;
     bool closed, settled = false, pending = true;
+    a->survey = (Survey){0}; /* we may have waited: the server may have been changed */
     a->rounds++;
     if (!pass_gate(a, &closed, ret_again, err))
         return false;
@@ -363,14 +364,15 @@ attempt(Attempt *a, RunReport *ret, Error *err)
         err->cls != ERROR_CLASS_CONNECTION && err->cls != ERROR_CLASS_NO_DATABASE)
         return false;
     error_clear(err);
-    /* The directory is looked at while the server makes its session. */
-    if (a->options->looked) {
-        a->source = *a->options->looked;
-    } else if (!source_look(a->arena, &a->options->source, &a->source, err)) {
+    /* Directory or project are looked at while the server makes its session. */
+    if (!run_look(a->arena, a->options, &a->source, err)) {
         db_close(a->db);
         a->db = NULL;
         return false;
     }
+    RunOptions looked = *a->options;
+    looked.looked = &a->source;
+    a->options = &looked;
     if (!run_connect_finish(a->arena, a->wait, a->options, &how, true, &a->db, err))
         return false;
     a->connected = true;

@@ -12,11 +12,11 @@ typedef struct RunOptions {
     const DbUrl *url;
     SourceOptions source; /* dir, format, placeholders */
     /* Somebody else's tool migrates: it is started, and its files and table are understood as far
-     * as they tell. NULL = lockstep applies SQL files itself. `looked` holds its fingerprint. */
+     * as they tell. NULL = lockstep applies SQL files itself. */
     const Project *project;
     Str tool_url;     /* handed to the tool, with the password; absent = it finds its database */
     int64_t grace_ms; /* for the tool: between SIGTERM and SIGKILL */
-    const Source *looked; /* source_look at it, when somebody has taken it already; NULL = not */
+    const Source *looked; /* run_look's, when somebody has taken it already; NULL = not */
     const char *schema, *table;
     bool create;     /* make the database */
     int64_t wait_ms; /* for the database */
@@ -87,6 +87,10 @@ typedef struct Survey {
     bool unknown; /* whether something is pending only the tool itself knows */
     bool asks;    /* nothing seems to be pending, but the tool is started to be sure */
 } Survey;
+/* Files by their names, sizes and times, which is what the gate wants; `looked`, where it is there.
+ */
+bool run_look(Arena *arena, const RunOptions *options, Source *ret, Error *err) MUST_CHECK;
+/* *ret is zeroed, or an earlier one of this connection: then its facts are not asked again. */
 bool run_survey(Arena *arena,
                 Db *db,
                 const RunOptions *options,

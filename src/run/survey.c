@@ -70,12 +70,27 @@ run_may_write(const DbFacts *facts, Error *err)
 }
 
 bool
+run_look(Arena *arena, const RunOptions *options, Source *ret, Error *err)
+{
+    const Project *project = options->project;
+    if (options->looked)
+        *ret = *options->looked;
+    else if (!project)
+        return source_look(arena, &options->source, ret, err);
+    else
+        *ret = (Source){.format_name = project->tool->name,
+                        .dir = str_dup(arena, str_of(project->dir)),
+                        .files = 1};
+    return ret->stat_digest || !project || tool_print(arena, project, &ret->stat_digest, err);
+}
+
+bool
 run_survey(
     Arena *arena, Db *db, const RunOptions *options, bool check_content, Survey *ret, Error *err)
 {
-    Survey s = {0};
+    Survey s = {.facts = ret->facts};
     SourceOptions how = options->source;
-    if (!db_facts(db, arena, &s.facts, err))
+    if (!s.facts.version && !db_facts(db, arena, &s.facts, err))
         return error_wrap(err, "asking the server");
     if (!expectation_met(options, &s.facts, err))
         return false;

@@ -103,8 +103,8 @@ wrapped_survey(Arena *arena, Db *db, const RunOptions *options, Str schema, Surv
                        .schema = schema,
                        .database = s->facts.database,
                        .own_allowed = s->facts.can_create};
-    if (options->looked)
-        s->source = *options->looked;
+    if (!run_look(arena, options, &s->source, err))
+        return false;
     if (!ledger_open(arena, db, &spec, &s->ledger, err))
         return error_wrap(err, "looking for lockstep's tables");
     if (s->ledger.runs_exists)
