@@ -69,7 +69,7 @@ def nothing_to_do(bench, title):
     said = bench.crowd(lockstep, 1)[1]
     if "nothing is pending" not in said:
         sys.exit(f"{section}: something was done:\n{said}")
-    medians = take_turns(programs, bench.rounds(15))
+    medians = take_turns(programs, bench.rounds(31))
     for program in programs:
         bench.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms")
     bench.target(section, "30 x lockstep / the tool", 30 * medians[lockstep.name] / medians[own.name],
@@ -83,7 +83,7 @@ def replicas(bench, size):
     print(section)
     project = Project(bench, "Django")
     run, alone, together = project.run("crowd_django"), [], []
-    for _ in range(bench.rounds(15)):
+    for _ in range(bench.rounds(41)):
         bench.server.fresh("crowd_django")
         alone.append(bench.crowd(run, 1)[0])
         bench.server.fresh("crowd_django")

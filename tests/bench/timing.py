@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -19,12 +20,12 @@ def clean_env(**more):
     return {**env, **more}
 
 
-def wait_patiently(process):
-    """The exit status. Popen.wait with a timeout polls, ever more seldom: no use for timing."""
-    timer = threading.Timer(PATIENCE, process.kill)
+def wait_patiently(*processes):
+    """The exit statuses. Popen.wait with a timeout polls, ever more seldom: no use for timing."""
+    timer = threading.Timer(PATIENCE, lambda: [process.kill() for process in processes])
     timer.start()
     try:
-        return process.wait()
+        return [process.wait() for process in processes]
     finally:
         timer.cancel()
 
@@ -52,7 +53,7 @@ class Program:
         with tempfile.NamedTemporaryFile() as log:
             begin = time.monotonic()
             process = self.start(log.name)
-            status = wait_patiently(process)
+            (status,) = wait_patiently(process)
             seconds = time.monotonic() - begin
             if status != 0:
                 sys.exit(f"{self.name} ended with {status}:\n{pathlib.Path(log.name).read_text()}")
@@ -68,10 +69,11 @@ class Program:
 
 
 def take_turns(programs, rounds, before=lambda program: None):
-    """{name: median seconds}; `before` prepares each single run and is not timed."""
+    """{name: median seconds}; `before` prepares each single run and is not timed. In another order
+    each round: who runs behind a large program finds the caches cold."""
     times = {program.name: [] for program in programs}
     for _ in range(rounds):
-        for program in programs:
+        for program in random.sample(programs, len(programs)):
             before(program)
             times[program.name].append(program.time())
     return {name: statistics.median(values) for name, values in times.items()}
