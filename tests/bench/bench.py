@@ -5,7 +5,8 @@ starts (projects.py), and writes docs/benchmarks.md.
 
 Everything runs on a private PostgreSQL 15 with the settings that Debian ships (fsync on), over TCP on
 127.0.0.1, and on SQLite files. What is compared takes turns, so that a busy moment of the machine
-hits all alike; figures are medians. Exit status 1 when a target was missed.
+hits all alike; figures are medians, ratios those of the two runs of each round. Exit status 1 when a
+target was missed.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import threading
 import time
 
 import projects
-from timing import MB, Program, take_turns, wait_patiently
+from timing import MB, Program, Turns, wait_patiently
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
@@ -176,29 +177,30 @@ class Bench:
         self.server.fresh(database)
         lockstep = self.lockstep_on(database, migrations)
         lockstep.time()
-        programs = [lockstep, Program("psql -X -c 'select 1'",
-                                      [PSQL, "-X", "-c", "select 1", self.server.url(database)])]
+        psql = Program("psql -X -c 'select 1'",
+                       [PSQL, "-X", "-c", "select 1", self.server.url(database)])
+        programs = [lockstep, psql]
         # The floor of any comparison with the files: one stat of each.
         programs.append(Program("find -printf '%f %s %T@', no database",
                                 ["find", migrations, "-printf", "%f %s %T@"]))
         if self.dbmate:
             self.server.fresh(database + "_dbmate")
-            programs.append(self.dbmate_on(self.server.url(database + "_dbmate"), migrations))
-            programs[-1].time()
+            dbmate = self.dbmate_on(self.server.url(database + "_dbmate"), migrations)
+            dbmate.time()
+            programs.append(dbmate)
         self.server.sql("VACUUM ANALYZE", database)
         for program in programs:
             program.time()
-        medians = take_turns(programs, self.rounds(21))
+        turns = Turns(programs, self.rounds(21))
         for program in programs:
             memory = program.peak_memory()
-            self.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms,"
+            self.row(section, program.name, f"{turns.median(program) * 1000:.1f} ms,"
                                             f" {memory / MB:.1f} MB")
             if program is lockstep:
                 own_memory = memory
-        mine, psql = medians[lockstep.name], medians["psql -X -c 'select 1'"]
-        self.target(section, "lockstep / psql", mine / psql, 1.0)
+        self.target(section, "lockstep / psql", turns.ratio(lockstep, psql), 1.0)
         if self.dbmate:
-            self.target(section, "lockstep / dbmate", mine / medians["dbmate migrate"], 0.5)
+            self.target(section, "lockstep / dbmate", turns.ratio(lockstep, dbmate), 0.5)
         self.target(section, "peak memory of lockstep", own_memory / MB, 12, " MB")
 
     def start(self):
@@ -212,10 +214,10 @@ class Bench:
                     Program("empty C program, static", [floor])]
         for program in programs:
             program.time()
-        medians = take_turns(programs, self.rounds(301))
-        mine, empty = (medians[program.name] * 1000 for program in programs)
+        turns = Turns(programs, self.rounds(301))
+        mine, empty = (turns.median(program) * 1000 for program in programs)
         for program in programs:
-            self.row(section, program.name, f"{medians[program.name] * 1000:.2f} ms,"
+            self.row(section, program.name, f"{turns.median(program) * 1000:.2f} ms,"
                                             f" {program.peak_memory() / MB:.1f} MB")
         self.target(section, "lockstep version - empty program", mine - empty, 1, " ms")
 
@@ -242,10 +244,10 @@ class Bench:
                                         DATABASE_URL=url, SSL_CERT_FILE=str(bundle)))
             for program in programs:
                 program.time()
-            medians = take_turns(programs, self.rounds(21))
+            turns = Turns(programs, self.rounds(21))
             for program in programs:
                 memory = max(program.peak_memory() for _ in range(5))
-                self.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms,"
+                self.row(section, program.name, f"{turns.median(program) * 1000:.1f} ms,"
                                                 f" {memory / MB:.1f} MB")
                 if program is own:
                     self.target(section, "peak memory of lockstep", memory / MB, 5, " MB")
@@ -264,10 +266,10 @@ class Bench:
         programs = [lockstep, floor]
         if self.dbmate:
             programs.append(self.dbmate_on(url, migrations))
-        medians = take_turns(programs, self.rounds(9), lambda _: self.server.fresh(database))
+        turns = Turns(programs, self.rounds(15), lambda _: self.server.fresh(database))
         for program in programs:
-            self.row(section, program.name, f"{medians[program.name]:.2f} s")
-        self.target(section, "lockstep / psql -1", medians[lockstep.name] / medians[floor.name], 1.3)
+            self.row(section, program.name, f"{turns.median(program):.2f} s")
+        self.target(section, "lockstep / psql -1", turns.ratio(lockstep, floor), 1.3)
 
     def apply_sqlite(self, count):
         section = f"Applying {count:,} migrations, SQLite"
@@ -290,15 +292,14 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
 
-        medians = take_turns(programs, self.rounds(5), fresh)
+        turns = Turns(programs, self.rounds(5), fresh)
+        for program in programs:
+            self.row(section, program.name, f"{turns.median(program):.2f} s")
         if self.dbmate:
             fresh(None)
-            programs.append(self.dbmate_on(f"sqlite:{folder}/app.db", migrations))
-            medians["dbmate migrate"] = programs[-1].time()
-        for program in programs:
-            once = ", one run" if program.name.startswith("dbmate") else ""
-            self.row(section, program.name, f"{medians[program.name]:.2f} s{once}")
-        self.target(section, "lockstep / sqlite3", medians[lockstep.name] / medians[floor.name], 1.5)
+            dbmate = self.dbmate_on(f"sqlite:{folder}/app.db", migrations)
+            self.row(section, dbmate.name, f"{dbmate.time():.2f} s, one run")
+        self.target(section, "lockstep / sqlite3", turns.ratio(lockstep, floor), 1.5)
 
     def crowd(self, program, size, watch=None):
         """Seconds until all of `size` processes, started at once, have ended well. They wait at a
@@ -427,12 +428,13 @@ def page(bench, load):
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench` (tests/bench/bench.py): run it to have your own. Medians; what is",
-        "compared took turns. PostgreSQL ran with the settings that Debian ships, fsync on, over TCP",
-        "on the loopback. Both lockstep and dbmate read the same directory, in dbmate's format: a",
-        "third `CREATE TABLE`, a third `ALTER TABLE` and `CREATE INDEX`, a third `INSERT` of three",
-        "rows. Around other people's tools, the projects are those of the tests (tests/tools), with three",
-        "migrations of their own, and each tool is compared with its own no-op.",
+        "Written by `make bench` (tests/bench/bench.py): run it to have your own. Medians. What is",
+        "compared took turns, in another order each round; a ratio is the median of those of the rounds.",
+        "PostgreSQL ran with the settings that Debian ships, fsync on, over TCP on the loopback. Both",
+        "lockstep and dbmate read the same directory, in dbmate's format: a third `CREATE TABLE`, a third",
+        "`ALTER TABLE` and `CREATE INDEX`, a third `INSERT` of three rows. Around other people's tools,",
+        "the projects are those of the tests (tests/tools), with three migrations of their own, and each",
+        "tool is compared with its own no-op.",
         "",
         f"- Date: {datetime.date.today().isoformat()}",
         f"- Machine: {machine()}; load average before and after:"

@@ -12,7 +12,7 @@ import shutil
 import statistics
 import sys
 
-from timing import Program, take_turns
+from timing import Program, Turns, median_ratio
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "tools"
 MODULES = FIXTURES / "node/node_modules"
@@ -70,17 +70,15 @@ def nothing_to_do(bench, title):
     said = bench.crowd(lockstep, 1)[1]
     if "nothing is pending" not in said:
         sys.exit(f"{section}: something was done:\n{said}")
-    medians = take_turns(programs, bench.rounds(31))
+    turns = Turns(programs, bench.rounds(31))
     for program in programs:
-        bench.row(section, program.name, f"{medians[program.name] * 1000:.1f} ms")
-    bench.target(section, "30 x lockstep / the tool", 30 * medians[lockstep.name] / medians[own.name],
-                 1)
-    bench.target(section, "lockstep / psql", medians[lockstep.name] / medians[psql.name], 1.5)
+        bench.row(section, program.name, f"{turns.median(program) * 1000:.1f} ms")
+    bench.target(section, "30 x lockstep / the tool", 30 * turns.ratio(lockstep, own), 1)
+    bench.target(section, "lockstep / psql", turns.ratio(lockstep, psql), 1.5)
 
 
 def replicas(bench, size):
-    """All are up when the last has become its program. One alone and all together run next to each
-    other, and their ratio is that of the round: a machine that is faster by turns weighs less."""
+    """All are up when the last has become its program."""
     section = f"{size} replicas of a Django service at once, PostgreSQL"
     print(section)
     project = Project(bench, "Django")
@@ -96,8 +94,7 @@ def replicas(bench, size):
     bench.row(section, "one process alone", f"{statistics.median(alone):.2f} s")
     bench.row(section, f"{size} processes", f"{statistics.median(together):.2f} s")
     bench.row(section, "Django was started", "once")
-    ratios = [all_of_them / one for one, all_of_them in zip(alone, together)]
-    bench.target(section, "together / alone", statistics.median(ratios), 1.2)
+    bench.target(section, "together / alone", median_ratio(together, alone), 1.2)
 
 
 def missing(title):

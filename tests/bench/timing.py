@@ -68,12 +68,25 @@ class Program:
             return int(out.read().split()[-1]) * 1024
 
 
-def take_turns(programs, rounds, before=lambda program: None):
-    """{name: median seconds}; `before` prepares each single run and is not timed. In another order
-    each round: who runs behind a large program finds the caches cold."""
-    times = {program.name: [] for program in programs}
-    for _ in range(rounds):
-        for program in random.sample(programs, len(programs)):
-            before(program)
-            times[program.name].append(program.time())
-    return {name: statistics.median(values) for name, values in times.items()}
+class Turns:
+    """Programs that take turns, in another order each round: who runs behind a large one finds the
+    caches cold. `before` prepares each single run and is not timed."""
+
+    def __init__(self, programs, rounds, before=lambda program: None):
+        self.times = {program: [] for program in programs}
+        for _ in range(rounds):
+            for program in random.sample(programs, len(programs)):
+                before(program)
+                self.times[program].append(program.time())
+
+    def median(self, program):
+        """Seconds."""
+        return statistics.median(self.times[program])
+
+    def ratio(self, program, other):
+        """Of the two runs of each round, which met the same machine: the median of that."""
+        return median_ratio(self.times[program], self.times[other])
+
+
+def median_ratio(times, others):
+    return statistics.median(one / other for one, other in zip(times, others))
