@@ -315,7 +315,7 @@ class Bench:
             os.close(writing)
             if watch:
                 watch(processes)
-            statuses = wait_patiently(*processes)
+            statuses = wait_patiently(processes)
             seconds = time.monotonic() - begin
             text = "".join(path.read_text(errors="replace") for path in pathlib.Path(logs).iterdir())
         if any(statuses):
