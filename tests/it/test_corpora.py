@@ -90,7 +90,7 @@ def blocks(engine, dump):
         ]
     # Partitions named after the day of the run, and their bounds.
     pieces = [
-        re.sub(r"'\d{4}-\d\d-\d\d[^']*'", "'DATE'", re.sub(r"_\d{8}\b", "_DATE", piece))
+        re.sub(r"'\d{4}-\d\d-\d\d[^']*'", "'DATE'", re.sub(r"_\d{8}(?!\d)", "_DATE", piece))
         for piece in pieces
     ]
     return sorted(re.sub(r"\n{2,}", "\n", piece).strip() for piece in pieces if piece.strip())
