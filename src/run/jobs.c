@@ -91,6 +91,7 @@ job_begin(Job *j, Error *err)
                         FOLLOW_FREE)
             return false;
     }
+    j->survey = (Survey){0}; /* we may have waited: the server may have been changed */
     return run_survey(j->arena, j->db, j->options, true, &j->survey, err);
 }
 

@@ -179,8 +179,11 @@ static bool
 look_again(Lead *l, Error *err)
 {
     bool fresh = l->survey->locked && !l->after_lost && !l->survey->ledger.locks.n;
-    if (!fresh && !run_survey(l->arena, l->control, l->options, true, l->survey, err))
-        return false;
+    if (!fresh) {
+        l->survey->facts = (DbFacts){0}; /* other tools' locks may have been waited for */
+        if (!run_survey(l->arena, l->control, l->options, true, l->survey, err))
+            return false;
+    }
     return l->options->rollback || plan_allows(&l->survey->plan, &l->survey->source,
                                                &l->survey->ledger, &l->options->policy, err);
 }

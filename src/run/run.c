@@ -33,6 +33,7 @@ typedef struct Attempt {
     Arena *arena;
     Wait *wait;
     const RunOptions *options;
+    RunOptions looked; /* the same, with `source` */
     Db *db;
     Source source;
     Survey survey;
@@ -370,9 +371,9 @@ attempt(Attempt *a, RunReport *ret, Error *err)
         a->db = NULL;
         return false;
     }
-    RunOptions looked = *a->options;
-    looked.looked = &a->source;
-    a->options = &looked;
+    a->looked = *a->options;
+    a->looked.looked = &a->source;
+    a->options = &a->looked;
     if (!run_connect_finish(a->arena, a->wait, a->options, &how, true, &a->db, err))
         return false;
     a->connected = true;

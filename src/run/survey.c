@@ -73,15 +73,16 @@ bool
 run_look(Arena *arena, const RunOptions *options, Source *ret, Error *err)
 {
     const Project *project = options->project;
-    if (options->looked)
+    if (options->looked) {
         *ret = *options->looked;
-    else if (!project)
+        return true;
+    }
+    if (!project)
         return source_look(arena, &options->source, ret, err);
-    else
-        *ret = (Source){.format_name = project->tool->name,
-                        .dir = str_dup(arena, str_of(project->dir)),
-                        .files = 1};
-    return ret->stat_digest || !project || tool_print(arena, project, &ret->stat_digest, err);
+    *ret = (Source){.format_name = project->tool->name,
+                    .dir = str_dup(arena, str_of(project->dir)),
+                    .files = 1};
+    return tool_print(arena, project, &ret->stat_digest, err);
 }
 
 bool

@@ -23,9 +23,9 @@ def clean_env(**more):
 
 
 @contextlib.contextmanager
-def patience(*pids):
-    """Kills them when it ends. A wait with a timeout polls, ever more seldom: no use for timing."""
-    signal.signal(signal.SIGALRM, lambda *_: [os.kill(pid, signal.SIGKILL) for pid in pids])
+def patience(kill):
+    """Calls that when it ends. A wait with a timeout polls, ever more seldom: no use for timing."""
+    signal.signal(signal.SIGALRM, lambda *_: kill())
     signal.alarm(PATIENCE)
     try:
         yield
@@ -35,7 +35,7 @@ def patience(*pids):
 
 def wait_patiently(processes):
     """The exit statuses."""
-    with patience(*(process.pid for process in processes)):
+    with patience(lambda: [process.kill() for process in processes]):
         return [process.wait() for process in processes]
 
 
@@ -67,7 +67,7 @@ class Program:
             begin = time.monotonic()
             pid = os.posix_spawn(program, self.argv, self.env, file_actions=files,
                                  setsigdef=[signal.SIGPIPE])
-            with patience(pid):
+            with patience(lambda: os.kill(pid, signal.SIGKILL)):
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             seconds = time.monotonic() - begin
             if status != 0:
