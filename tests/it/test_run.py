@@ -6,7 +6,6 @@ import os
 import pathlib
 import signal
 import threading
-import time
 
 import pytest
 from support import formats, net, scenes
@@ -285,7 +284,7 @@ def test_signal_while_migrating(app, number):
     running = app.start("run", "--", "echo", "served")
     # On SQLite the first file may share its commit with the second; its start is on the log alone.
     if app.db.engine == "sqlite":
-        time.sleep(1.5)
+        running.says("Migration started")
     else:
         net.until(lambda: app.db.exists("tally") and busy(app), what="the slow statement")
     running.signal(number)
@@ -312,7 +311,7 @@ def test_signal_while_waiting_for_the_lock(app):
     leader = app.start("migrate")
     net.until(lambda: app.db.exists("lockstep_runs"), what="a leader")
     follower = app.start("run", "--", "echo", "served")
-    time.sleep(0.7)
+    follower.says("waiting: another process migrates")
     follower.signal(signal.SIGTERM)
     assert follower.finish(timeout=5, expect=128 + signal.SIGTERM).out == ""
     leader.finish()
@@ -322,7 +321,7 @@ def test_signal_while_waiting_for_the_database(lockstep):
     plain(lockstep)
     lockstep.env["DATABASE_URL"] = f"postgres://u@127.0.0.1:{net.free_port()}/x"
     running = lockstep.start("run", "--", "echo", "served")
-    time.sleep(0.7)
+    running.says("waiting for the database")
     running.signal(signal.SIGTERM)
     assert running.finish(timeout=5, expect=128 + signal.SIGTERM).out == ""
 

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import time
@@ -25,7 +26,7 @@ class Result:
         self.args, self.seconds = args, seconds
         self.exit = code if code >= 0 else 128 - code
         self.out = out.decode(errors="replace")
-        self.err = (err or b"").decode(errors="replace")
+        self.err = err.decode(errors="replace")
         self.raw_out = out
 
     def json(self):
@@ -60,6 +61,7 @@ class Running:
     def __init__(self, owner, args, process):
         self.owner, self.args, self.process = owner, args, process
         self.began = time.monotonic()
+        self.said = b""
         self.result = None
 
     @property
@@ -73,6 +75,20 @@ class Running:
         if self.alive():
             os.kill(self.process.pid, number)
 
+    def says(self, words, timeout=60):
+        """Waits until the words are in its standard error."""
+        stream = self.process.stderr.fileno()
+
+        def read():
+            while select.select([stream], [], [], 0)[0]:
+                part = os.read(stream, 65536)
+                if not part:
+                    break
+                self.said += part
+            return words.encode() in self.said
+
+        net.until(read, timeout, what=f"the words '{words}'")
+
     def finish(self, timeout=60, expect=0):
         if self.result is None:
             try:
@@ -80,17 +96,19 @@ class Running:
             except subprocess.TimeoutExpired:
                 self.owner.end(self.process)
                 out, err = self.process.communicate()
-                result = Result(self.args, -signal.SIGKILL, out, err, time.monotonic() - self.began)
+                result = self._result(-signal.SIGKILL, out, err)
                 raise AssertionError(f"still running after {timeout} s: {result}") from None
             finally:
                 self.owner.sampler.forget(self.process.pid)
-            self.result = Result(
-                self.args, self.process.returncode, out, err, time.monotonic() - self.began
-            )
+            self.result = self._result(self.process.returncode, out, err)
             self.owner.check(self.result)
         if expect is not None:
             assert self.result.exit == expect, f"expected exit {expect}: {self.result}"
         return self.result
+
+    def _result(self, code, out, err):
+        err = self.said + (err or b"")
+        return Result(self.args, code, out, err, time.monotonic() - self.began)
 
 
 class Lockstep:
