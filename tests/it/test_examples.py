@@ -6,7 +6,6 @@ import pathlib
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -14,6 +13,7 @@ import urllib.request
 
 import pytest
 import yaml
+from support import net
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LOCKSTEP = pathlib.Path(os.environ.get("LOCKSTEP", ROOT / "build/lockstep"))
@@ -77,12 +77,6 @@ def test_postgres_dbmate(tmp_path, pg_url):
     assert "dbmate" in outputs["lockstep detect"]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
 def compose():
     return yaml.safe_load((ROOT / "examples/compose/compose.yaml").read_text(encoding="utf-8"))
@@ -118,7 +112,7 @@ def test_compose_entrypoint_on_three_replicas(tmp_path, pg_url, compose):
     words = entrypoint()
     assert words[:3] == ["lockstep", "run", "--"]
     words = [word.replace("python3", "/usr/bin/python3") for word in words]
-    ports = [free_port() for _ in range(compose["services"]["web"]["deploy"]["replicas"])]
+    ports = [net.free_port() for _ in range(compose["services"]["web"]["deploy"]["replicas"])]
     replicas = [
         subprocess.Popen(
             words,

@@ -114,12 +114,13 @@ def test_index_concurrently_with_many_waiting(postgres_app, count):
     assert sum(result.applied() for result in results) == 4
 
 
-def behind_one(app, count, *words):
-    """As `together`, but nobody is late: the first stands still until all others wait for it."""
+def behind_one(app, count, *words, env=None):
+    """As `together`, but nobody is late: the first stands still until all others wait for it.
+    `env` is the others'."""
     leader = app.start(*words)
     leader.says("Migration started")
     leader.signal(signal.SIGSTOP)
-    others = [app.start(*words) for _ in range(count - 1)]
+    others = [app.start(*words, env=env) for _ in range(count - 1)]
     for one in others:
         one.says("waiting: another process migrates")
     leader.signal(signal.SIGCONT)
@@ -262,13 +263,8 @@ def test_pooled_follower_of_a_direct_leader(postgres_app, pgbouncer):
     postgres_app.migrations({"001_slow.sql": "SELECT pg_sleep(2);\n"})
     pooled = postgres_app.db.server.url(postgres_app.db.name, port=pgbouncer.port)
     before = pgbouncer.log.stat().st_size
-    leader = postgres_app.start("migrate")
-    net.until(lambda: postgres_app.db.exists("lockstep_runs"), what="a leader")
-    followers = [postgres_app.start("migrate", env={"DATABASE_URL": pooled}) for _ in range(3)]
-    assert leader.finish().applied() == 1
-    for one in followers:
-        result = one.finish()
-        assert result.applied() == 0 and "another process" in result.err, result
+    results = behind_one(postgres_app, 4, "migrate", env={"DATABASE_URL": pooled})
+    assert [(result.exit, result.applied()) for result in results] == [(0, 1)] + [(0, 0)] * 3
     said = pgbouncer.log.read_text(encoding="utf-8")[before:]
     assert "got packet" not in said and "WARNING" not in said, said
 

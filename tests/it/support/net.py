@@ -2,6 +2,7 @@
 """Free ports, waiting, asking, and a TCP proxy that can hold, slow down and cut what passes through it."""
 
 import ctypes
+import random
 import select
 import signal
 import socket
@@ -12,10 +13,22 @@ import urllib.error
 import urllib.request
 
 
+# Below the ports that the kernel gives to clients: a server that is stopped finds its own again.
+PORTS = range(15000, 32000)
+_given = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 _libc = ctypes.CDLL(None)
@@ -26,7 +39,7 @@ def die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def until(condition, timeout=30, every=0.02, what="the condition"):
+def until(condition, timeout=60, every=0.02, what="the condition"):
     """Waits until `condition()` is true, and returns what it returned."""
     deadline = time.monotonic() + timeout
     while True:
