@@ -7,6 +7,7 @@
 #include "migrate/source.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,11 +43,13 @@ static const struct {
 static const char *
 directory(void)
 {
-    static char path[] = "/tmp/lockstep-fuzz-XXXXXX";
-    static bool made;
-    if (!made && mkdtemp(path) == NULL)
+    static char path[4096];
+    const char *where = getenv("TMPDIR");
+    if (path[0])
+        return path;
+    (void)snprintf(path, sizeof path, "%s/lockstep-fuzz-XXXXXX", where ? where : "/tmp");
+    if (mkdtemp(path) == NULL)
         abort();
-    made = true;
     return path;
 }
 
