@@ -134,7 +134,7 @@ static inline bool
 try_open(Arena *arena, Wait *wait, const char *url_text_, const char *name, Db **ret, Error *err)
 {
     DbUrl url;
-    DbOptions options = {.wait = wait, .application_name = name, .connect_timeout_ms = 5000};
+    DbOptions options = {.wait = wait, .application_name = name, .connect_timeout_ms = 20000};
     return dburl_parse(arena, str_of(url_text_), &url, err) &&
            db_connect(arena, &url, &options, ret, err);
 }
@@ -144,7 +144,7 @@ answers(const char *url)
 {
     SCRATCH_ARENA(arena);
     Wait wait = wait_init();
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         Error err = ERROR_INIT;
         Db *db = NULL;
         if (try_open(arena, &wait, url, NULL, &db, &err)) {
@@ -328,11 +328,11 @@ run_elsewhere(Fixture *f, const char *user, const char *name, const char *sql)
     return elsewhere(f, run_words, &(Words){user, name, sql});
 }
 
-/* Asks `sql` on `db` until it gives "t"; a failed test after ten seconds. */
+/* Asks `sql` on `db` until it gives "t"; a failed test after forty seconds. */
 static inline void
 until(Fixture *f, Db *db, const char *sql)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 2000; i++) {
         const char *cell = one(f, db, sql);
         if (cell && strcmp(cell, "t") == 0)
             return;

@@ -494,7 +494,7 @@ test_busy(void **state)
     assert_true(db_set_timeouts(b, 200, 0, &f->err));
     start = clock_ms();
     refuse(f, b, "insert into t values (1)", ERROR_CLASS_LOCK_TIMEOUT);
-    assert_in_range(clock_ms() - start, 190, 2000);
+    assert_in_range(clock_ms() - start, 190, 20000);
     must(f, a, "commit");
     must(f, b, "insert into t values (1)");
     db_close(a);
@@ -543,7 +543,7 @@ test_stopped_by_the_tick(void **state)
                          &f->err));
     assert_int_equal(f->err.code, ERROR_LOCKED);
     assert_int_equal(t.ticks, 5);
-    assert_in_range(clock_ms() - start, 60, 5000);
+    assert_in_range(clock_ms() - start, 60, 20000);
     assert_true(db_reset(a, &f->err));
 
     t = (Ticker){0, 1000};

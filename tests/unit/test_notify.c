@@ -177,11 +177,11 @@ a_silent_receiver_costs_nothing_but_the_end(void **state)
         notify_event(n, STR("{}"));
         notify_serve(n);
     }
-    assert_true(clock_ms() - began_ms < 1000);
+    assert_true(clock_ms() - began_ms < 3000);
     Wait wait = wait_init();
     notify_drain(n, &wait);
     int64_t took_ms = clock_ms() - began_ms;
-    assert_true(took_ms > 3000 && took_ms < 8000);
+    assert_true(took_ms > 3000 && took_ms < 30000);
     assert_int_equal(warnings, 1);
     notify_close(n);
     close(listener);

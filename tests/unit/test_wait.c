@@ -65,7 +65,7 @@ test_sleep_and_deadline(void **state)
     Wait bare = wait_init();
     int64_t start = clock_ms();
     assert_true(wait_sleep(&bare, 30, &err));
-    assert_in_range(clock_ms() - start, 29, 5000);
+    assert_true(clock_ms() - start >= 29);
     assert_true(wait_sleep(&bare, 0, &err));
     assert_int_equal(wait_fd(&bare, data[0], POLLIN, clock_ms() + 20, &err), WAIT_DEADLINE);
     assert_int_equal(wait_fd(&bare, data[0], POLLIN, 0, &err), WAIT_DEADLINE);
@@ -176,8 +176,11 @@ test_tick_while_sleeping(void **state)
     (void)state;
     Ticks t = {0};
     w.tick = (WaitTick){10, on_tick, &t};
-    assert_true(wait_sleep(&w, 105, &err));
-    assert_in_range(t.count, 4, 11);
+    int64_t start = clock_ms();
+    /* A busy machine may leave some out; there are never more of them. */
+    for (int tries = 0; tries < 100 && t.count < 4; tries++)
+        assert_true(wait_sleep(&w, 55, &err));
+    assert_in_range(t.count, 4, 1 + (clock_ms() - start) / 10);
 }
 
 static void
@@ -187,10 +190,10 @@ test_tick_with_busy_descriptor(void **state)
     Ticks t = {0};
     w.tick = (WaitTick){10, on_tick, &t};
     send_byte(data[1], 1);
-    int64_t end = clock_ms() + 60;
-    while (clock_ms() < end)
+    int64_t start = clock_ms();
+    while (t.count < 3 && clock_ms() < start + 20000)
         assert_int_equal(wait_fd(&w, data[0], POLLIN, -1, &err), WAIT_READY);
-    assert_in_range(t.count, 3, 8);
+    assert_in_range(t.count, 3, 1 + (clock_ms() - start) / 10);
 }
 
 static void
@@ -256,7 +259,8 @@ test_side_descriptor(void **state)
     w.side_ctx = &served;
     send_byte(side[1], 1);
     send_byte(side[1], 1);
-    assert_int_equal(wait_fd(&w, data[0], POLLIN, clock_ms() + 30, &err), WAIT_DEADLINE);
+    for (int tries = 0; tries < 100 && served < 2; tries++)
+        assert_int_equal(wait_fd(&w, data[0], POLLIN, clock_ms() + 30, &err), WAIT_DEADLINE);
     assert_int_equal(served, 2);
     send_byte(side[1], 1);
     send_byte(data[1], 1);
