@@ -83,6 +83,7 @@ class Running:
             while select.select([stream], [], [], 0)[0]:
                 part = os.read(stream, 65536)
                 if not part:
+                    assert words.encode() in self.said, f"ended without '{words}': {self.said!r}"
                     break
                 self.said += part
             return words.encode() in self.said
